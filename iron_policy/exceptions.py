@@ -9,6 +9,7 @@
     │   ├── ModelNotAllowed    the model is not on the list
     │   ├── ToolNotAllowed     a tool is not on the list
     │   ├── ParameterNotAllowed  a parameter is not allowed, or too large
+    │   ├── EndpointNotAllowed a provider's endpoint that nobody here can read
     │   ├── BudgetExceeded     the call's upper bound does not fit what is left
     │   ├── RateLimited        too many requests or tokens in a window
     │   ├── CircuitOpen        the provider failed too often just now
@@ -92,6 +93,12 @@ class ParameterNotAllowed(PolicyDenied):
     """The policy does not allow this parameter, or not this much of it."""
 
     code = "parameter_not_allowed"
+
+
+class EndpointNotAllowed(PolicyDenied):
+    """Nobody here can read what this endpoint is sent, so it is refused unless the policy lets it pass."""
+
+    code = "endpoint_not_allowed"
 
 
 class BudgetExceeded(PolicyDenied):

@@ -87,6 +87,8 @@ class ModelRequest:
     input_tokens_bound: int | None = 0
     """No tokenizer can count more input tokens than this; ``None`` where the provider adds input of its own
     (stored conversations, server-side tools), so that only the model's context window bounds it."""
+    billed: bool = True
+    """False for what providers do for nothing, such as counting tokens: judged, and neither held nor charged."""
     retry_count: int = 0
     """How often the caller's SDK has already tried this same call."""
     conversation_id: str | None = None

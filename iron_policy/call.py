@@ -1,0 +1,231 @@
+"""One model call between its admission and its settlement.
+
+Owns the review of what comes back, streamed or whole, and sees that the call is settled or failed exactly once.
+Knows no wire format: seams list the texts and put the answers back.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from uuid import uuid4
+
+from iron_policy.messages import ModelResponse, Text, Usage
+from iron_policy.redact import StreamWindow, review_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from iron_policy.budget import Hold
+    from iron_policy.cost import ModelPrice
+    from iron_policy.engine import PolicyEngine
+    from iron_policy.messages import ModelRequest, Role, ToolCall
+    from iron_policy.scope import Scope
+    from iron_policy.verdicts import Finding
+
+CostBasis: TypeAlias = Literal["reported", "estimated", "held", "none"]
+"""Where a charge comes from: the provider's usage, our count of what came, the upper bound, or nothing to charge."""
+
+_CHARACTERS_PER_TOKEN = 4
+"""English prose has about four characters to a token (OpenAI, "What are tokens and how to count them?")."""
+
+
+class TextChannel(Protocol):
+    """One text of a streamed reply, which arrives in pieces."""
+
+    @property
+    def place(self) -> str: ...
+    @property
+    def role(self) -> Role: ...
+    @property
+    def tool_name(self) -> str | None: ...
+    @property
+    def in_json(self) -> bool: ...
+
+
+class Call:
+    """An admitted call: what may be sent, and the review of what comes back."""
+
+    def __init__(self, engine: PolicyEngine, request: ModelRequest, scope: Scope) -> None:
+        self.id = uuid4().hex
+        self.engine = engine
+        self.scope = scope
+        self.asked = request
+        self.request = request
+        """The request as the policy has altered it."""
+        self.findings: list[Finding] = []
+        self.price: ModelPrice | None = None
+        self.hold: Hold | None = None
+        self.rewrites = False
+        self.started = time.monotonic()
+        self._windows: dict[TextChannel, StreamWindow] = {}
+        self._streamed_characters = 0
+        self._deltas = 0
+        self._finished = False
+        self._lock = threading.Lock()
+
+    @property
+    def texts(self) -> tuple[str, ...] | None:
+        """The texts to send, in the order of the request's; ``None`` where they stay as they are."""
+        if not self.rewrites:
+            return None
+        return self.engine.content.rewritten(self.asked.texts, self.scope.vault)
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The output tokens to ask for; ``None`` where the caller's word stands."""
+        changed = self.engine.enforces and self.request.max_tokens != self.asked.max_tokens
+        return self.request.max_tokens if changed else None
+
+    @property
+    def model(self) -> str | None:
+        """The model to ask instead; ``None`` where the caller's word stands."""
+        changed = self.engine.enforces and self.request.model != self.asked.model
+        return self.request.model if changed else None
+
+    @property
+    def cut_due(self) -> bool:
+        """Whether a stream has brought more than was held for it, so that it must end now."""
+        if self.hold is None or not self.engine.enforces or self.request.max_tokens is None:
+            return False
+        return self._streamed_tokens() > self.request.max_tokens * self.request.choice_count
+
+    def review(self, response: ModelResponse) -> tuple[str, ...] | None:
+        """Return the reply's texts as the caller may see them; ``None`` where they stay as they are.
+
+        Raises:
+            PolicyDenied: the reply may not be handed on. It is still to be settled: the provider bills it.
+        """
+        for tool_call in response.tool_calls:
+            self.tool_call(tool_call)
+        texts = tuple(self.whole(text) for text in response.texts)
+        self._streamed_characters += sum(map(len, texts))
+        if all(new == old.text for new, old in zip(texts, response.texts, strict=True)):
+            return None
+        return texts
+
+    def whole(self, text: Text) -> str:
+        """Return one whole text of the reply as the caller may see it.
+
+        Raises:
+            ContentBlocked: it may not be handed on.
+        """
+        content = self.engine.content
+        seen, findings = review_text(
+            text.text,
+            scanner=content.scanner,
+            action_of=content.actions.output if self.engine.enforces else content.flags,
+            vault=self.scope.vault,
+            restore=self._restores(text.tool_name),
+            in_json=text.in_json,
+        )
+        if findings:
+            self._found([finding._replace(place=text.place) for finding in findings])
+        return seen
+
+    def push(self, channel: TextChannel, text: str) -> str:
+        """Take a piece of a streamed text; return what may be released now.
+
+        Raises:
+            ContentBlocked: the text may not be handed on.
+        """
+        self._streamed_characters += len(text)
+        self._deltas += 1
+        window = self._windows.get(channel)
+        if window is None:
+            window = self._windows[channel] = self._window(channel)
+        return window.push(text)
+
+    def finish(self, channel: TextChannel) -> str:
+        """Return the rest of a streamed text that has ended.
+
+        Raises:
+            ContentBlocked: the text may not be handed on.
+        """
+        window = self._windows.pop(channel, None)
+        if window is None:
+            return ""
+        try:
+            return window.finish()
+        finally:
+            self._found([finding._replace(place=channel.place) for finding in window.findings])
+
+    def tool_call(self, call: ToolCall) -> None:
+        """Judge a tool call that the model asks for.
+
+        Raises:
+            ToolNotAllowed, LoopDetected: the reply may not be handed on.
+        """
+        for denied in self.engine.tool_objections(call, self.scope):
+            self.engine.refuse(self, denied)
+
+    def settle(self, usage: Usage | None, *, model: str | None = None, finish_reasons: Sequence[str] = ()) -> None:
+        """Charge what the call used. Only the first settle or fail of a call counts."""
+        if not self._finish():
+            return
+        basis: CostBasis = "reported"
+        if usage is None:
+            basis, usage = "estimated", self._estimated_usage()
+        price = self.engine.spending.price_of(model or self.request.model, self.request.provider_name) or self.price
+        cost = price.cost(usage) if price and self.request.billed else 0
+        self._close_windows()
+        self.engine.settled(self, usage, cost, basis, price, model, finish_reasons)
+
+    def fail(self, error: str, *, sent: bool, provider_at_fault: bool = True) -> None:
+        """End a call that brought no reply. What may have been billed is charged as held.
+
+        Args:
+            error: a type or status such as ``429`` or ``ReadTimeout``; never a message, which may hold content.
+            sent: whether the provider may have worked on it.
+            provider_at_fault: whether its breaker should hear of it.
+        """
+        if not self._finish():
+            return
+        basis: CostBasis = "held" if sent else "none"
+        cost = self.hold.nanodollars if sent and self.hold else 0
+        self._close_windows()
+        self.engine.failed(self, error, cost, basis, provider_at_fault=provider_at_fault)
+
+    def estimated_input_tokens(self) -> int:
+        """Return about how many tokens the request's texts have."""
+        return -(-sum(len(text.text) for text in self.request.texts) // _CHARACTERS_PER_TOKEN)
+
+    def _finish(self) -> bool:
+        with self._lock:
+            first, self._finished = not self._finished, True
+            return first
+
+    def _window(self, channel: TextChannel) -> StreamWindow:
+        content = self.engine.content
+        return StreamWindow(
+            scanner=content.scanner.fresh,
+            action_of=content.actions.output if self.engine.enforces else content.flags,
+            vault=self.scope.vault,
+            restore=self._restores(channel.tool_name),
+            in_json=channel.in_json,
+        )
+
+    def _restores(self, tool_name: str | None) -> bool:
+        return self.engine.enforces and (tool_name is None or self.engine.reveals(tool_name))
+
+    def _found(self, findings: Sequence[Finding]) -> None:
+        if not findings:
+            return
+        self.findings.extend(findings)
+        self.scope.record_findings(tuple(finding.kind for finding in findings))
+
+    def _close_windows(self) -> None:
+        for channel in list(self._windows):
+            window = self._windows.pop(channel)
+            self._found([finding._replace(place=channel.place) for finding in window.findings])
+
+    def _streamed_tokens(self) -> int:
+        return max(self._deltas, self._streamed_characters // _CHARACTERS_PER_TOKEN)
+
+    def _estimated_usage(self) -> Usage:
+        """Count what went and came, where the provider reports nothing: it is billed all the same."""
+        return Usage(
+            uncached_input_tokens=self.estimated_input_tokens(),
+            output_tokens=0 if self.request.operation_name == "embeddings" else self._streamed_tokens(),
+        )

@@ -1,0 +1,362 @@
+"""The policy engine: admits calls, judges tools, opens run scopes.
+
+Owns the order of judgement and everything that outlives one call: accounts, rates, breakers, the record. Knows no
+framework and no wire format: a seam lists texts, asks, and puts the answers back.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import secrets
+import threading
+import time
+import weakref
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from iron_policy.audit import JsonlSink, LogSink
+from iron_policy.budget import PROCESS_LEDGER, Account
+from iron_policy.call import Call
+from iron_policy.cost import to_nanodollars
+from iron_policy.document import Policy
+from iron_policy.exceptions import GovernanceFailed, PolicyDenied, PolicyError
+from iron_policy.messages import ToolCall
+from iron_policy.recorder import Recorder
+from iron_policy.redact import Vault
+from iron_policy.reliability import Breakers, RateMeter
+from iron_policy.rules.access import access_rules, denied_tool
+from iron_policy.rules.content import ContentJudge
+from iron_policy.rules.loops import judge_model_calls, judge_tool_calls
+from iron_policy.rules.names import name_filter
+from iron_policy.scope import Scope, current_scope, entered
+from iron_policy.spending import Spending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from iron_policy.audit import Sink
+    from iron_policy.budget import Account as AccountType
+    from iron_policy.call import CostBasis
+    from iron_policy.cost import ModelPrice
+    from iron_policy.messages import ModelRequest, Usage
+
+_log = logging.getLogger("iron.engine")
+_PROCESS_KEY = secrets.token_bytes(32)
+
+
+class PolicyEngine:
+    """Carry one policy out.
+
+    Args:
+        policy: the policy; the built-in default where there is none.
+        sinks: where the record goes, instead of where the policy says.
+        token_key: makes the stand-ins for tokenized values; processes that share it write the same bytes.
+            Without one, a random key for the life of this process.
+        clock: epoch seconds, for windows and rates.
+
+    Raises:
+        PolicyError: the policy asks for what this version cannot do.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        sinks: Sequence[Sink] | None = None,
+        token_key: bytes | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.policy = policy or Policy()
+        refuse_unavailable(self.policy)
+        self.enforces = self.policy.mode == "enforce"
+        self.content = ContentJudge(self.policy.safety)
+        self.ledger = PROCESS_LEDGER
+        self.spending = Spending(self.policy.spending, self.ledger)
+        self.recorder = Recorder(_sinks(self.policy) if sinks is None else sinks, monitor=not self.enforces)
+        self.implicit_scope = Scope(self, Vault(token_key or _PROCESS_KEY), counts_loops=False)
+        self._token_key = token_key or _PROCESS_KEY
+        self._clock = clock
+        self._rules = tuple(access_rules(self.policy.access))
+        self._allows_tool = name_filter(self.policy.access.tools)
+        self._revealed = name_filter_or_none(self.policy)
+        self._accounts: dict[tuple[int, str], AccountType] = {}
+        self._accounts_lock = threading.Lock()
+        self._rates = RateMeter(self.policy.limits, clock) if self.policy.limits else None
+        breaker = self.policy.reliability.breaker
+        self._breakers = Breakers(breaker, clock) if breaker else None
+        _engines.add(self)
+
+    # -- the way of one call -------------------------------------------------------------------------------
+
+    def admit(self, request: ModelRequest, *, scope: Scope | None = None) -> Call:
+        """Judge *request* and hold what it may cost.
+
+        Returns:
+            The call, to be sent as it says, and then settled or failed exactly once.
+
+        Raises:
+            PolicyDenied: nothing may be sent, and nothing is held.
+        """
+        call = Call(self, request, scope or current_scope() or self.implicit_scope)
+        for denied in self._objections(call):
+            self.refuse(call, denied)
+        call.scope.record_findings(tuple(finding.kind for finding in call.findings))
+        self.recorder.admitted(call, self._kept_content(call))
+        return call
+
+    def judge(self, request: ModelRequest, *, scope: Scope | None = None) -> Call:
+        """Judge *request* without sending, counting or holding anything: what a hook does before the wire acts.
+
+        Raises:
+            PolicyDenied: as :meth:`admit` would, as far as can be told without holding.
+        """
+        call = Call(self, request, scope or current_scope() or self.implicit_scope)
+        for denied in self._pure_objections(call):
+            self.refuse(call, denied)
+        if (used_up := self.spending.fits_at_all(self._accounts_of(call.scope))) is not None:
+            self.refuse(call, used_up)
+        return call
+
+    def admit_tool(self, call: ToolCall, *, scope: Scope | None = None) -> ToolCall:
+        """Judge a tool that is about to run; return it with real values where the policy reveals them.
+
+        Raises:
+            ToolNotAllowed: the tool must not run.
+        """
+        scope = scope or current_scope() or self.implicit_scope
+        if self._allows_tool is not None and not self._allows_tool(call.name):
+            denied = denied_tool(call.name)
+            self.recorder.tool_refused(call.name, scope, denied)
+            scope.record_refusal()
+            if self.enforces:
+                raise denied
+        if self.enforces and self.reveals(call.name):
+            return call._replace(arguments=scope.vault.restore(call.arguments, in_json=True))
+        return call
+
+    def refuse(self, call: Call, denied: PolicyDenied) -> None:
+        """Record a refusal and raise it; in monitor mode only record it."""
+        denied.call_id = call.id
+        self.recorder.refused(call, denied)
+        call.scope.record_refusal()
+        if self.enforces:
+            raise denied
+
+    def tool_objections(self, call: ToolCall, scope: Scope) -> Iterator[PolicyDenied]:
+        """Yield what speaks against a tool call that a model asks for, and count it."""
+        if self._allows_tool is not None and not self._allows_tool(call.name):
+            yield denied_tool(call.name)
+        if scope.counts_loops:
+            count, identical = scope.count_tool_call(call)
+            if (looping := judge_tool_calls(self.policy.loops, count, identical, call.name)) is not None:
+                yield looping
+
+    def reveals(self, tool_name: str) -> bool:
+        """Tell whether *tool_name* may see real values behind tokens."""
+        return self._revealed is not None and self._revealed(tool_name)
+
+    # -- scopes --------------------------------------------------------------------------------------------
+
+    def scope(
+        self,
+        *,
+        budget_usd: float | str | None = None,
+        agent: str | None = None,
+        user: str | None = None,
+        path: str | None = None,
+        counts_loops: bool = True,
+    ) -> Scope:
+        """Return a new run scope, a child of the current one if there is one. It is not entered yet.
+
+        Raises:
+            ValueError: *budget_usd* is negative or no number.
+        """
+        parent = current_scope()
+        account = None
+        if budget_usd is not None:
+            account = Account(scope="run", limit_nanodollars=to_nanodollars(budget_usd))
+        vault = parent.vault if parent else Vault(self._token_key)
+        return Scope(
+            self, vault, parent=parent, account=account, agent=agent, user=user, path=path, counts_loops=counts_loops
+        )
+
+    @contextmanager
+    def run(
+        self,
+        *,
+        budget_usd: float | str | None = None,
+        agent: str | None = None,
+        user: str | None = None,
+        path: str | None = None,
+    ) -> Iterator[Scope]:
+        """Open a run scope within a ``with`` block; calls inside draw on it, in tasks too."""
+        with entered(self.scope(budget_usd=budget_usd, agent=agent, user=user, path=path)) as scope:
+            yield scope
+
+    def accounts(self, scope: Scope | None = None) -> tuple[AccountType, ...]:
+        """Return every account that a call in *scope* draws on."""
+        return self._accounts_of(scope or current_scope() or self.implicit_scope)
+
+    def close(self) -> None:
+        """Close the record. Calls made later are still governed, and no longer recorded."""
+        self.recorder.close()
+
+    # -- what a call tells at its end ----------------------------------------------------------------------
+
+    def settled(
+        self,
+        call: Call,
+        usage: Usage,
+        cost: int,
+        basis: CostBasis,
+        price: ModelPrice | None,
+        model: str | None,
+        finish_reasons: Sequence[str],
+    ) -> None:
+        """Charge and record a call that brought a reply."""
+        if call.hold is not None:
+            for account, fraction in call.hold.settle(cost):
+                self.recorder.budget_alert(call, account.scope, fraction)
+        call.scope.record(usage=usage, cost_nanodollars=cost)
+        if self._rates is not None:
+            used = usage.input_tokens + usage.output_tokens
+            self._rates.correct(call.scope.name_of, used - call.estimated_input_tokens())
+        if self._breakers is not None:
+            self._breakers.succeeded(call.request.provider_name)
+        self.recorder.settled(call, usage, cost, basis, price, model, finish_reasons)
+
+    def failed(self, call: Call, error: str, cost: int, basis: CostBasis, *, provider_at_fault: bool) -> None:
+        """Charge and record a call that brought none."""
+        if call.hold is not None:
+            call.hold.settle(cost)
+        call.scope.record(usage=None, cost_nanodollars=cost)
+        if self._breakers is not None and provider_at_fault:
+            self._breakers.failed(call.request.provider_name)
+        self.recorder.failed(call, error, cost, basis)
+
+    # -- judgement -----------------------------------------------------------------------------------------
+
+    def _objections(self, call: Call) -> Iterator[PolicyDenied]:
+        """Yield what speaks against *call*, in order; what costs or counts comes last."""
+        yield from self._pure_objections(call)
+        if call.asked.retry_count == 0 and call.scope.counts_loops:
+            looping = judge_model_calls(self.policy.loops, call.scope.count_model_call())
+            if looping is not None:
+                yield looping
+        yield from self._metered_objections(call)
+
+    def _pure_objections(self, call: Call) -> Iterator[PolicyDenied]:
+        for rule in self._rules:
+            outcome = rule(call.request)
+            if isinstance(outcome, PolicyDenied):
+                yield outcome
+            else:
+                call.request = outcome
+        try:
+            call.findings = self.content.judge(call.request.texts)
+        except Exception as error:
+            # Whatever a detector throws, the policy decides whether a call may go unjudged.
+            _log.error("a detector failed with %s", type(error).__name__)  # noqa: TRY400 - a traceback may hold texts
+            if self.policy.safety.on_error == "deny":
+                yield GovernanceFailed(f"a detector failed with {type(error).__name__}; safety.on_error is deny")
+            return
+        if (blocked := self.content.refusal(call.findings)) is not None:
+            yield blocked
+        call.rewrites = self.enforces and self.content.needs_rewriting(call.findings)
+
+    def _metered_objections(self, call: Call) -> Iterator[PolicyDenied]:
+        if self._breakers is not None:
+            open_circuit = self._breakers.objection(call.request.provider_name)
+            if open_circuit is not None:
+                yield open_circuit
+        if self._rates is not None:
+            limited = self._rates.objection(call.scope.name_of, call.estimated_input_tokens())
+            if limited is not None:
+                yield limited
+        outcome = self.spending.hold(call.request, self._accounts_of(call.scope))
+        if isinstance(outcome, PolicyDenied):
+            yield outcome
+        else:
+            call.request, call.price, call.hold = outcome
+
+    def _kept_content(self, call: Call) -> tuple[str, ...] | None:
+        if self.policy.audit.content == "none" or not self.recorder.sinks:
+            return None
+        return self.content.redacted(call.asked.texts, call.scope.vault)
+
+    def _accounts_of(self, scope: Scope) -> tuple[AccountType, ...]:
+        """Return the accounts of this policy's budgets, then those of the scope and all above it."""
+        accounts = scope.accounts_by_engine.get(self)
+        if accounts is None:
+            own = tuple(scope.account for scope in scope.lineage() if scope.account is not None)
+            enclosing = scope.engine._accounts_of(scope) if scope.engine is not self else own  # noqa: SLF001
+            accounts = scope.accounts_by_engine[self] = (*self._budget_accounts(scope), *enclosing)
+        return accounts
+
+    def _budget_accounts(self, scope: Scope) -> Iterator[AccountType]:
+        for index, budget in enumerate(self.policy.budgets):
+            name = scope.name_of(budget.scope)
+            if name is None:
+                continue
+            with self._accounts_lock:
+                account = self._accounts.get((index, name))
+                if account is None:
+                    account = Account(
+                        scope=budget.scope,
+                        limit_nanodollars=to_nanodollars(budget.limit_usd),
+                        window=budget.window,
+                        alert_at=budget.alert_at,
+                        clock=self._clock,
+                    )
+                    self._keep(account, index, name, scope)
+            yield account
+
+    def _keep(self, account: AccountType, index: int, name: str, scope: Scope) -> None:
+        """Remember an account by its name; a run's account lives as long as the run."""
+        self._accounts[index, name] = account
+        if self.policy.budgets[index].scope == "run":
+            weakref.finalize(list(scope.lineage())[-1], self._accounts.pop, (index, name), None)
+
+
+def refuse_unavailable(policy: Policy) -> None:
+    """Raise for what a document may say and this version cannot carry out: nothing starts half governed.
+
+    Raises:
+        PolicyError: naming the key.
+    """
+    reliability = policy.reliability
+    unavailable = {
+        "state": not policy.state.startswith("memory://"),
+        "reliability.timeout_seconds": reliability.timeout_seconds is not None,
+        "reliability.retry": reliability.retry is not None,
+        "reliability.fallback": bool(reliability.fallback),
+    }
+    for key, asked in unavailable.items():
+        if asked:
+            raise PolicyError(f"policy: {key}: not carried out by this version; remove it, so that nothing is half governed")
+
+
+def name_filter_or_none(policy: Policy) -> Callable[[str], bool] | None:
+    """Return what tells whether a tool sees real values, or ``None`` where none does."""
+    if not policy.safety.reveal.tools:
+        return None
+    from iron_policy.document import Names
+
+    names = Names(allow=policy.safety.reveal.tools)
+    return name_filter(names) or (lambda _name: True)
+
+
+def _sinks(policy: Policy) -> tuple[Sink, ...]:
+    return (LogSink(),) if policy.audit.path is None else (JsonlSink(policy.audit.path),)
+
+
+_engines: weakref.WeakSet[PolicyEngine] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    for engine in list(_engines):
+        engine.close()
+
+
+atexit.register(_close_all)

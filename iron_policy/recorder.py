@@ -1,0 +1,137 @@
+"""Writes down what happened to a call: one event when it is admitted or refused, one when it ends.
+
+Owns the names of the attributes (``gen_ai.*`` of OpenTelemetry's GenAI conventions, ``iron.*`` our own). Decides
+nothing, and never sees a text unless the policy says that redacted texts are to be kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from iron_policy.audit import AuditEvent
+from iron_policy.exceptions import BudgetExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from iron_policy.audit import Sink
+    from iron_policy.call import Call, CostBasis
+    from iron_policy.cost import ModelPrice
+    from iron_policy.exceptions import PolicyDenied
+    from iron_policy.messages import Usage
+    from iron_policy.scope import Scope
+
+
+class Recorder:
+    """Hand events to the sinks of one engine."""
+
+    def __init__(self, sinks: Sequence[Sink], *, monitor: bool) -> None:
+        self.sinks = tuple(sinks)
+        self._monitor = {"iron.mode": "monitor"} if monitor else {}
+
+    def admitted(self, call: Call, content: Sequence[str] | None) -> None:
+        """Record that *call* may be sent."""
+        attributes = _of_call(call)
+        if call.hold is not None:
+            attributes["iron.held_nanodollars"] = call.hold.nanodollars
+        if call.max_tokens is not None:
+            attributes["gen_ai.request.max_tokens"] = call.max_tokens
+        if call.model is not None:
+            attributes["iron.substitute_model"] = call.model
+        if call.rewrites:
+            attributes["iron.rewritten"] = True
+        if content is not None:
+            attributes["iron.input"] = list(content)
+        self._write("call.admitted", call.id, attributes)
+
+    def refused(self, call: Call, denied: PolicyDenied) -> None:
+        """Record that *call*, or its reply, may not pass."""
+        self._write("call.refused", call.id, {**_of_call(call), **_of_denial(denied)})
+
+    def settled(
+        self,
+        call: Call,
+        usage: Usage,
+        cost_nanodollars: int,
+        basis: CostBasis,
+        price: ModelPrice | None,
+        model: str | None,
+        finish_reasons: Sequence[str],
+    ) -> None:
+        """Record what *call* used and cost."""
+        attributes = _of_call(call)
+        attributes["gen_ai.response.model"] = model or call.request.model
+        attributes["gen_ai.response.finish_reasons"] = list(finish_reasons)
+        attributes["gen_ai.usage.input_tokens"] = usage.input_tokens
+        attributes["gen_ai.usage.output_tokens"] = usage.output_tokens
+        attributes["gen_ai.usage.cache_read.input_tokens"] = usage.cache_read_input_tokens
+        attributes["iron.cost_nanodollars"] = cost_nanodollars
+        attributes["iron.cost_basis"] = basis
+        attributes["iron.price_source"] = price.source if price else "unknown"
+        attributes["iron.price_date"] = price.price_date if price else None
+        attributes["iron.duration_seconds"] = round(time.monotonic() - call.started, 6)
+        self._write("call.settled", call.id, attributes)
+
+    def failed(self, call: Call, error: str, cost_nanodollars: int, basis: CostBasis) -> None:
+        """Record that *call* brought no reply."""
+        attributes = _of_call(call)
+        attributes["error.type"] = error
+        attributes["iron.cost_nanodollars"] = cost_nanodollars
+        attributes["iron.cost_basis"] = basis
+        attributes["iron.duration_seconds"] = round(time.monotonic() - call.started, 6)
+        self._write("call.failed", call.id, attributes)
+
+    def tool_refused(self, name: str, scope: Scope, denied: PolicyDenied) -> None:
+        """Record that a tool was not run."""
+        attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name, **_of_scope(scope)}
+        self._write("tool.refused", scope.run_id, {**attributes, **_of_denial(denied)})
+
+    def budget_alert(self, call: Call, scope: str, fraction: float) -> None:
+        """Record that a budget has been spent to *fraction*."""
+        self._write("budget.alert", call.id, {**_of_scope(call.scope), "iron.scope": scope, "iron.fraction": fraction})
+
+    def close(self) -> None:
+        """Close every sink."""
+        for sink in self.sinks:
+            sink.close()
+
+    def _write(self, kind: str, call_id: str, attributes: dict[str, Any]) -> None:
+        if not self.sinks:
+            return
+        event = AuditEvent(type=kind, time=time.time(), call_id=call_id, attributes={**attributes, **self._monitor})
+        for sink in self.sinks:
+            sink.write(event)
+
+
+def _of_call(call: Call) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        "gen_ai.operation.name": call.asked.operation_name,
+        "gen_ai.provider.name": call.asked.provider_name,
+        "gen_ai.request.model": call.asked.model,
+        **_of_scope(call.scope),
+    }
+    if call.findings:
+        attributes["iron.findings"] = dict(Counter(finding.kind for finding in call.findings))
+    return attributes
+
+
+def _of_scope(scope: Scope) -> dict[str, Any]:
+    attributes: dict[str, Any] = {"iron.run_id": scope.run_id}
+    if scope.agent is not None:
+        attributes["gen_ai.agent.name"] = scope.agent
+    if scope.user is not None:
+        attributes["iron.user"] = scope.user
+    if scope.path is not None:
+        attributes["iron.path"] = scope.path
+    return attributes
+
+
+def _of_denial(denied: PolicyDenied) -> dict[str, Any]:
+    attributes: dict[str, Any] = {"error.type": denied.code, "iron.reason": denied.reason}
+    if denied.findings:
+        attributes["iron.findings"] = dict(Counter(finding.kind for finding in denied.findings))
+    if isinstance(denied, BudgetExceeded):
+        attributes["iron.scope"] = denied.scope
+    return attributes

@@ -1,0 +1,95 @@
+"""Rates: at most so many requests or tokens of a scope in any window, exactly.
+
+Each limit keeps the times of what it let through within its window, so its memory is bounded by the limit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from iron_policy.exceptions import RateLimited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from iron_policy.document import RateLimit
+
+_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
+_MOST_NAMES = 100_000
+
+
+class _Window:
+    """What one scope used of one limit within its window."""
+
+    __slots__ = ("total", "used")
+
+    def __init__(self) -> None:
+        self.used: deque[tuple[float, int]] = deque()
+        self.total = 0
+
+    def forget(self, before: float) -> None:
+        while self.used and self.used[0][0] <= before:
+            self.total -= self.used.popleft()[1]
+
+
+class RateMeter:
+    """All rate limits of one policy, over all scopes."""
+
+    def __init__(self, limits: Iterable[RateLimit], clock: Callable[[], float]) -> None:
+        self._limits = tuple(limits)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._windows: dict[tuple[int, str], _Window] = {}
+
+    def objection(self, name_of: Callable[[str], str | None], tokens: int) -> RateLimited | None:
+        """Count one request of *tokens* on every limit that applies, or on none and return the refusal.
+
+        Args:
+            name_of: gives the name of a scope here (``"agent"`` -> ``"billing"``), ``None`` where it does not apply.
+            tokens: an upper bound of the input tokens.
+        """
+        now = self._clock()
+        due: list[tuple[_Window, int]] = []
+        with self._lock:
+            for index, limit in enumerate(self._limits):
+                name = name_of(limit.scope)
+                if name is None:
+                    continue
+                window = self._window(index, name)
+                window.forget(now - _SECONDS[limit.window])
+                amount = 1 if limit.requests is not None else tokens
+                most = limit.requests if limit.requests is not None else limit.tokens or 0
+                if window.total + amount > most:
+                    return self._refusal(limit, window, now)
+                due.append((window, amount))
+            for window, amount in due:
+                window.used.append((now, amount))
+                window.total += amount
+        return None
+
+    def correct(self, name_of: Callable[[str], str | None], tokens: int) -> None:
+        """Add the *tokens* that a call used beyond what was counted for it (fewer, if negative)."""
+        now = self._clock()
+        with self._lock:
+            for index, limit in enumerate(self._limits):
+                name = name_of(limit.scope)
+                if limit.tokens is not None and name is not None:
+                    window = self._window(index, name)
+                    window.used.append((now, tokens))
+                    window.total += tokens
+
+    def _window(self, index: int, name: str) -> _Window:
+        if len(self._windows) > _MOST_NAMES:
+            self._windows = {key: window for key, window in self._windows.items() if window.used}
+        return self._windows.setdefault((index, name), _Window())
+
+    def _refusal(self, limit: RateLimit, window: _Window, now: float) -> RateLimited:
+        oldest = window.used[0][0] if window.used else now
+        wait = max(0.0, oldest + _SECONDS[limit.window] - now)
+        what = f"{limit.requests} requests" if limit.requests is not None else f"{limit.tokens} tokens"
+        return RateLimited(
+            f"limit of {what} per {limit.window} for scope {limit.scope!r} is used up; try again in {wait:.1f} s",
+            retry_after_seconds=wait,
+        )

@@ -1,0 +1,108 @@
+"""What a call may cost before it is made, and what it tries when that does not fit.
+
+Owns the ladder from an upper bound to a hold: as asked, then each rung of ``spending.when_short``. Knows no
+stores: the ledger holds, prices price.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from iron_policy.cost import flat_price, price_of
+from iron_policy.document import AssumedPrice
+from iron_policy.exceptions import BudgetExceeded, PolicyDenied, UnknownPrice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from iron_policy.budget import Account, Hold, Ledger
+    from iron_policy.cost import ModelPrice
+    from iron_policy.document import Spending as Settings
+    from iron_policy.messages import ModelRequest
+
+LEAST_CLAMP = 16
+"""A call is not clamped to fewer output tokens than this: the least that OpenAI's Responses API accepts."""
+
+
+class Spending:
+    """Price calls and hold what they may cost."""
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._rungs = tuple(rung for rung in settings.when_short if rung != "deny")
+        unknown = settings.unknown_price
+        self._assumed = flat_price(unknown.assume_usd_per_mtok) if isinstance(unknown, AssumedPrice) else None
+        self._unpriced_allowed = unknown == "allow"
+
+    def price_of(self, model: str, provider_name: str) -> ModelPrice | None:
+        """Return what *model* costs, by the table or by the policy's assumption."""
+        return price_of(model, provider_name) or self._assumed
+
+    def hold(
+        self, request: ModelRequest, accounts: Sequence[Account]
+    ) -> tuple[ModelRequest, ModelPrice | None, Hold | None] | PolicyDenied:
+        """Hold what *request* may cost on all *accounts*; return it as it may then be sent.
+
+        Returns:
+            The request (clamped, or with a cheaper model), its price and its hold; or the refusal.
+        """
+        price = self.price_of(request.model, request.provider_name)
+        if not accounts or not request.billed:
+            return request, price, None
+        if price is None and not self._unpriced_allowed:
+            return unknown_price(request.model)
+        refusal: PolicyDenied | None = None
+        for candidate in self._candidates(request, accounts):
+            price = self.price_of(candidate.model, candidate.provider_name)
+            bound = price.bound(candidate.input_tokens_bound, _output(candidate), candidate.choice_count) if price else 0
+            try:
+                return candidate, price, self._ledger.reserve(accounts, bound)
+            except BudgetExceeded as short:
+                refusal = refusal or short
+        return refusal or unknown_price(request.model)
+
+    def fits_at_all(self, accounts: Sequence[Account]) -> BudgetExceeded | None:
+        """Return the refusal that any call would meet, where a budget is used up."""
+        try:
+            self._ledger.reserve(accounts, 1).release()
+        except BudgetExceeded as short:
+            return short
+        return None
+
+    def _candidates(self, request: ModelRequest, accounts: Sequence[Account]) -> Iterator[ModelRequest]:
+        """Yield the request as asked, then as each rung alters what the rung before it left."""
+        yield request
+        for rung in self._rungs:
+            if rung == "clamp":
+                clamped = self._clamped(request, accounts)
+                if clamped is not None:
+                    yield clamped
+            else:
+                request = replace(request, model=rung.removeprefix("model:"))
+                if self.price_of(request.model, request.provider_name) is not None:
+                    yield request
+
+    def _clamped(self, request: ModelRequest, accounts: Sequence[Account]) -> ModelRequest | None:
+        """Return the request with as many output tokens as the least budget affords, if that is of use."""
+        price = self.price_of(request.model, request.provider_name)
+        headroom = self._ledger.headroom(accounts)
+        if price is None or headroom is None or request.operation_name == "embeddings":
+            return None
+        afforded = price.tokens_affordable(request.input_tokens_bound, request.choice_count, headroom)
+        wanted = request.max_tokens
+        if afforded < LEAST_CLAMP or (wanted is not None and wanted <= afforded):
+            return None
+        return replace(request, max_tokens=afforded)
+
+
+def _output(request: ModelRequest) -> int | None:
+    return 0 if request.operation_name == "embeddings" else request.max_tokens
+
+
+def unknown_price(model: str) -> UnknownPrice:
+    """Return the refusal of a model that nobody can price."""
+    return UnknownPrice(
+        f"the price of model {model!r} is unknown and a budget applies; set spending.unknown_price to "
+        "{assume_usd_per_mtok: ...} or to allow"
+    )
