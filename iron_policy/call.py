@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from uuid import uuid4
 
-from iron_policy.messages import ModelResponse, Text, Usage
+from iron_policy.messages import Usage
 from iron_policy.redact import StreamWindow, review_text
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from iron_policy.budget import Hold
     from iron_policy.cost import ModelPrice
     from iron_policy.engine import PolicyEngine
-    from iron_policy.messages import ModelRequest, Role, ToolCall
+    from iron_policy.messages import Channel, ModelRequest, ModelResponse, Text, ToolCall
     from iron_policy.scope import Scope
     from iron_policy.verdicts import Finding
 
@@ -31,17 +32,16 @@ _CHARACTERS_PER_TOKEN = 4
 """English prose has about four characters to a token (OpenAI, "What are tokens and how to count them?")."""
 
 
-class TextChannel(Protocol):
-    """One text of a streamed reply, which arrives in pieces."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What a call came to."""
 
-    @property
-    def place(self) -> str: ...
-    @property
-    def role(self) -> Role: ...
-    @property
-    def tool_name(self) -> str | None: ...
-    @property
-    def in_json(self) -> bool: ...
+    usage: Usage
+    cost_nanodollars: int
+    basis: CostBasis
+    price: ModelPrice | None
+    model: str
+    finish_reasons: tuple[str, ...]
 
 
 class Call:
@@ -59,7 +59,7 @@ class Call:
         self.hold: Hold | None = None
         self.rewrites = False
         self.started = time.monotonic()
-        self._windows: dict[TextChannel, StreamWindow] = {}
+        self._windows: dict[Channel, StreamWindow] = {}
         self._streamed_characters = 0
         self._deltas = 0
         self._finished = False
@@ -124,7 +124,7 @@ class Call:
             self._found([finding._replace(place=text.place) for finding in findings])
         return seen
 
-    def push(self, channel: TextChannel, text: str) -> str:
+    def push(self, channel: Channel, text: str) -> str:
         """Take a piece of a streamed text; return what may be released now.
 
         Raises:
@@ -137,7 +137,7 @@ class Call:
             window = self._windows[channel] = self._window(channel)
         return window.push(text)
 
-    def finish(self, channel: TextChannel) -> str:
+    def finish(self, channel: Channel) -> str:
         """Return the rest of a streamed text that has ended.
 
         Raises:
@@ -160,17 +160,29 @@ class Call:
         for denied in self.engine.tool_objections(call, self.scope):
             self.engine.refuse(self, denied)
 
-    def settle(self, usage: Usage | None, *, model: str | None = None, finish_reasons: Sequence[str] = ()) -> None:
+    def settle(
+        self, usage: Usage | None, *, model: str | None = None, finish_reasons: Sequence[str] = ()
+    ) -> None:
         """Charge what the call used. Only the first settle or fail of a call counts."""
         if not self._finish():
             return
         basis: CostBasis = "reported"
         if usage is None:
             basis, usage = "estimated", self._estimated_usage()
-        price = self.engine.spending.price_of(model or self.request.model, self.request.provider_name) or self.price
-        cost = price.cost(usage) if price and self.request.billed else 0
+        price = (
+            self.engine.spending.price_of(model or self.request.model, self.request.provider_name)
+            or self.price
+        )
         self._close_windows()
-        self.engine.settled(self, usage, cost, basis, price, model, finish_reasons)
+        settlement = Settlement(
+            usage=usage,
+            cost_nanodollars=price.cost(usage) if price and self.request.billed else 0,
+            basis=basis,
+            price=price,
+            model=model or self.request.model,
+            finish_reasons=tuple(finish_reasons),
+        )
+        self.engine.settled(self, settlement)
 
     def fail(self, error: str, *, sent: bool, provider_at_fault: bool = True) -> None:
         """End a call that brought no reply. What may have been billed is charged as held.
@@ -196,7 +208,7 @@ class Call:
             first, self._finished = not self._finished, True
             return first
 
-    def _window(self, channel: TextChannel) -> StreamWindow:
+    def _window(self, channel: Channel) -> StreamWindow:
         content = self.engine.content
         return StreamWindow(
             scanner=content.scanner.fresh,

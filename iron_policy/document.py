@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from iron_policy.detect import KINDS, Scanner
 from iron_policy.exceptions import PolicyError
-from iron_policy.verdicts import Action
+from iron_policy.verdicts import Action  # noqa: TC001 - pydantic reads it at run time
 
 Window: TypeAlias = Literal["minute", "hour", "day", "week", "month"]
 _NAMED_SCOPES = ("global", "run", "agent", "user")
@@ -23,7 +23,9 @@ _PATH = re.compile(r"[\w.-]+(/[\w.-]+)+")
 def _known_scope(scope: str) -> str:
     if scope in _NAMED_SCOPES or _PATH.fullmatch(scope):
         return scope
-    raise ValueError(f"{scope!r} is no scope: use one of {', '.join(_NAMED_SCOPES)}, or a path such as 'team/research'")
+    raise ValueError(
+        f"{scope!r} is no scope: use one of {', '.join(_NAMED_SCOPES)}, or a path such as 'team/research'"
+    )
 
 
 def _rung(rung: str) -> str:
@@ -104,7 +106,9 @@ class CustomKind(_Section):
     @classmethod
     def _not_built_in(cls, kind: str) -> str:
         if kind in KINDS:
-            raise ValueError(f"{kind!r} is built in: set its action under safety.kinds, or choose another name")
+            raise ValueError(
+                f"{kind!r} is built in: set its action under safety.kinds, or choose another name"
+            )
         return kind
 
     @field_validator("pattern")
@@ -229,7 +233,9 @@ class Policy(_Section):
     limits: tuple[RateLimit, ...] = ()
     loops: Loops = Loops()
     reliability: Reliability = Reliability()
-    upstreams: dict[str, Annotated[str, Field(pattern=r"^https?://[^\s/?#]+")] | Upstream] = Field(default_factory=dict)
+    upstreams: dict[str, Annotated[str, Field(pattern=r"^https?://[^\s/?#]+")] | Upstream] = Field(
+        default_factory=dict
+    )
     audit: Audit = Audit()
     state: Annotated[str, Field(pattern=r"^(memory|sqlite|redis|rediss|postgresql|https?)://")] = "memory://"
 

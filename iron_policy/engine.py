@@ -21,7 +21,6 @@ from iron_policy.call import Call
 from iron_policy.cost import to_nanodollars
 from iron_policy.document import Policy
 from iron_policy.exceptions import GovernanceFailed, PolicyDenied, PolicyError
-from iron_policy.messages import ToolCall
 from iron_policy.recorder import Recorder
 from iron_policy.redact import Vault
 from iron_policy.reliability import Breakers, RateMeter
@@ -37,9 +36,8 @@ if TYPE_CHECKING:
 
     from iron_policy.audit import Sink
     from iron_policy.budget import Account as AccountType
-    from iron_policy.call import CostBasis
-    from iron_policy.cost import ModelPrice
-    from iron_policy.messages import ModelRequest, Usage
+    from iron_policy.call import CostBasis, Settlement
+    from iron_policy.messages import ModelRequest, ToolCall
 
 _log = logging.getLogger("iron.engine")
 _PROCESS_KEY = secrets.token_bytes(32)
@@ -178,7 +176,14 @@ class PolicyEngine:
             account = Account(scope="run", limit_nanodollars=to_nanodollars(budget_usd))
         vault = parent.vault if parent else Vault(self._token_key)
         return Scope(
-            self, vault, parent=parent, account=account, agent=agent, user=user, path=path, counts_loops=counts_loops
+            self,
+            vault,
+            parent=parent,
+            account=account,
+            agent=agent,
+            user=user,
+            path=path,
+            counts_loops=counts_loops,
         )
 
     @contextmanager
@@ -204,17 +209,9 @@ class PolicyEngine:
 
     # -- what a call tells at its end ----------------------------------------------------------------------
 
-    def settled(
-        self,
-        call: Call,
-        usage: Usage,
-        cost: int,
-        basis: CostBasis,
-        price: ModelPrice | None,
-        model: str | None,
-        finish_reasons: Sequence[str],
-    ) -> None:
+    def settled(self, call: Call, settlement: Settlement) -> None:
         """Charge and record a call that brought a reply."""
+        usage, cost = settlement.usage, settlement.cost_nanodollars
         if call.hold is not None:
             for account, fraction in call.hold.settle(cost):
                 self.recorder.budget_alert(call, account.scope, fraction)
@@ -224,7 +221,7 @@ class PolicyEngine:
             self._rates.correct(call.scope.name_of, used - call.estimated_input_tokens())
         if self._breakers is not None:
             self._breakers.succeeded(call.request.provider_name)
-        self.recorder.settled(call, usage, cost, basis, price, model, finish_reasons)
+        self.recorder.settled(call, settlement)
 
     def failed(self, call: Call, error: str, cost: int, basis: CostBasis, *, provider_at_fault: bool) -> None:
         """Charge and record a call that brought none."""
@@ -255,11 +252,14 @@ class PolicyEngine:
                 call.request = outcome
         try:
             call.findings = self.content.judge(call.request.texts)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # Whatever a detector throws, the policy decides whether a call may go unjudged.
-            _log.error("a detector failed with %s", type(error).__name__)  # noqa: TRY400 - a traceback may hold texts
+            # No traceback: it may hold texts.
+            _log.error("a detector failed with %s", type(error).__name__)
             if self.policy.safety.on_error == "deny":
-                yield GovernanceFailed(f"a detector failed with {type(error).__name__}; safety.on_error is deny")
+                yield GovernanceFailed(
+                    f"a detector failed with {type(error).__name__}; safety.on_error is deny"
+                )
             return
         if (blocked := self.content.refusal(call.findings)) is not None:
             yield blocked
@@ -334,7 +334,9 @@ def refuse_unavailable(policy: Policy) -> None:
     }
     for key, asked in unavailable.items():
         if asked:
-            raise PolicyError(f"policy: {key}: not carried out by this version; remove it, so that nothing is half governed")
+            raise PolicyError(
+                f"policy: {key}: not carried out by this version; remove it, so that nothing is half governed"
+            )
 
 
 def name_filter_or_none(policy: Policy) -> Callable[[str], bool] | None:

@@ -62,7 +62,9 @@ def _read(path: Path) -> str:
             raise PolicyError(f"{path}: larger than {_MAX_BYTES:,} bytes; a policy is a short document")
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise PolicyError(f"{path}: cannot be read ({error.strerror}); give the path of a policy file") from error
+        raise PolicyError(
+            f"{path}: cannot be read ({error.strerror}); give the path of a policy file"
+        ) from error
     except UnicodeDecodeError as error:
         raise PolicyError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
 
@@ -117,7 +119,9 @@ def _yaml_lines(node: yaml.Node, key: Key) -> Iterator[tuple[Key, int]]:
         seen = set()
         for name, value in node.value:
             if name.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {name.value!r} stands twice", problem_mark=name.start_mark)
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {name.value!r} stands twice", problem_mark=name.start_mark
+                )
             seen.add(name.value)
             yield (*key, name.value), name.start_mark.line + 1
             yield from _yaml_lines(value, (*key, name.value))
@@ -139,7 +143,11 @@ def _distinct(details: list[ErrorDetails]) -> Iterator[ErrorDetails]:
 
 def _key(location: tuple[int | str, ...]) -> Key:
     """Return the location without the union members' names that pydantic puts into it."""
-    return tuple(part for part in location if isinstance(part, int) or not re.search(r"[\[(]|^[A-Z][a-z]\w*$|^(literal|str)$", part))
+    return tuple(
+        part
+        for part in location
+        if isinstance(part, int) or not re.search(r"[\[(]|^[A-Z][a-z]\w*$|^(literal|str)$", part)
+    )
 
 
 def _fault(detail: ErrorDetails, source: str, lines: Mapping[Key, int]) -> str:
@@ -180,7 +188,11 @@ def _names_at(key: Key) -> list[str]:
     node: dict[str, Any] = schema
     for part in key:
         node = _section(node, schema)
-        node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part, node.get("additionalProperties", {}))
+        node = (
+            node.get("items", {})
+            if isinstance(part, int)
+            else node.get("properties", {}).get(part, node.get("additionalProperties", {}))
+        )
     return list(_section(node, schema).get("properties", {}))
 
 

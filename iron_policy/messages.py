@@ -29,6 +29,15 @@ class Text(NamedTuple):
     """True for a raw piece of JSON (a streamed tool argument): what is put in must be escaped for JSON."""
 
 
+class Channel(NamedTuple):
+    """One text of a streamed reply, which arrives in pieces. The fields are those of :class:`Text`."""
+
+    place: str
+    role: Role = "assistant"
+    tool_name: str | None = None
+    in_json: bool = False
+
+
 class ToolCall(NamedTuple):
     """One call of a tool, as a model asked for it or as a framework is about to make it."""
 

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from iron_policy.audit import Sink
-    from iron_policy.call import Call, CostBasis
-    from iron_policy.cost import ModelPrice
+    from iron_policy.call import Call, CostBasis, Settlement
     from iron_policy.exceptions import PolicyDenied
-    from iron_policy.messages import Usage
     from iron_policy.scope import Scope
 
 
@@ -50,28 +48,20 @@ class Recorder:
         """Record that *call*, or its reply, may not pass."""
         self._write("call.refused", call.id, {**_of_call(call), **_of_denial(denied)})
 
-    def settled(
-        self,
-        call: Call,
-        usage: Usage,
-        cost_nanodollars: int,
-        basis: CostBasis,
-        price: ModelPrice | None,
-        model: str | None,
-        finish_reasons: Sequence[str],
-    ) -> None:
+    def settled(self, call: Call, settlement: Settlement) -> None:
         """Record what *call* used and cost."""
+        usage, price = settlement.usage, settlement.price
         attributes = _of_call(call)
-        attributes["gen_ai.response.model"] = model or call.request.model
-        attributes["gen_ai.response.finish_reasons"] = list(finish_reasons)
+        attributes["gen_ai.response.model"] = settlement.model
+        attributes["gen_ai.response.finish_reasons"] = list(settlement.finish_reasons)
         attributes["gen_ai.usage.input_tokens"] = usage.input_tokens
         attributes["gen_ai.usage.output_tokens"] = usage.output_tokens
         attributes["gen_ai.usage.cache_read.input_tokens"] = usage.cache_read_input_tokens
-        attributes["iron.cost_nanodollars"] = cost_nanodollars
-        attributes["iron.cost_basis"] = basis
+        attributes["iron.cost_nanodollars"] = settlement.cost_nanodollars
+        attributes["iron.cost_basis"] = settlement.basis
         attributes["iron.price_source"] = price.source if price else "unknown"
         attributes["iron.price_date"] = price.price_date if price else None
-        attributes["iron.duration_seconds"] = round(time.monotonic() - call.started, 6)
+        attributes["iron.duration_seconds"] = _since(call)
         self._write("call.settled", call.id, attributes)
 
     def failed(self, call: Call, error: str, cost_nanodollars: int, basis: CostBasis) -> None:
@@ -80,7 +70,7 @@ class Recorder:
         attributes["error.type"] = error
         attributes["iron.cost_nanodollars"] = cost_nanodollars
         attributes["iron.cost_basis"] = basis
-        attributes["iron.duration_seconds"] = round(time.monotonic() - call.started, 6)
+        attributes["iron.duration_seconds"] = _since(call)
         self._write("call.failed", call.id, attributes)
 
     def tool_refused(self, name: str, scope: Scope, denied: PolicyDenied) -> None:
@@ -90,7 +80,9 @@ class Recorder:
 
     def budget_alert(self, call: Call, scope: str, fraction: float) -> None:
         """Record that a budget has been spent to *fraction*."""
-        self._write("budget.alert", call.id, {**_of_scope(call.scope), "iron.scope": scope, "iron.fraction": fraction})
+        self._write(
+            "budget.alert", call.id, {**_of_scope(call.scope), "iron.scope": scope, "iron.fraction": fraction}
+        )
 
     def close(self) -> None:
         """Close every sink."""
@@ -100,7 +92,9 @@ class Recorder:
     def _write(self, kind: str, call_id: str, attributes: dict[str, Any]) -> None:
         if not self.sinks:
             return
-        event = AuditEvent(type=kind, time=time.time(), call_id=call_id, attributes={**attributes, **self._monitor})
+        event = AuditEvent(
+            type=kind, time=time.time(), call_id=call_id, attributes={**attributes, **self._monitor}
+        )
         for sink in self.sinks:
             sink.write(event)
 
@@ -115,6 +109,10 @@ def _of_call(call: Call) -> dict[str, Any]:
     if call.findings:
         attributes["iron.findings"] = dict(Counter(finding.kind for finding in call.findings))
     return attributes
+
+
+def _since(call: Call) -> float:
+    return round(time.monotonic() - call.started, 6)
 
 
 def _of_scope(scope: Scope) -> dict[str, Any]:

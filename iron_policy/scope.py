@@ -7,8 +7,6 @@ their context. A child draws on its parent. Knows no rule and no price.
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import Counter
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -16,9 +14,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from iron_policy.cost import to_usd
+from iron_policy.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from decimal import Decimal
 
     from iron_policy.budget import Account
@@ -83,10 +82,8 @@ class Scope:
         self.path = path or (parent.path if parent else None)
         self.counts_loops = counts_loops
         self.accounts_by_engine: dict[PolicyEngine, tuple[Account, ...]] = {}
-        self._lock = threading.Lock()
-        self._tool_calls: Counter[bytes] = Counter()
-        self._counts = Counter[str]()
-        self._findings = Counter[str]()
+        self._sums = Tally()
+        self._findings = Tally()
 
     def lineage(self) -> Iterator[Scope]:
         """Yield this scope and those it draws on, innermost first."""
@@ -112,56 +109,45 @@ class Scope:
 
     def count_model_call(self) -> int:
         """Count a model call here and above; return how many the whole run has made."""
-        return [scope._count("model_calls") for scope in self.lineage()][-1]
+        return [scope._sums.count("model_calls") for scope in self.lineage()][-1][0]  # noqa: SLF001 - our own kind
 
     def count_tool_call(self, call: ToolCall) -> tuple[int, int]:
-        """Count a tool call; return how many there are now, and how many just like it."""
-        key = hashlib.blake2b(f"{call.name}\0{call.arguments}".encode(errors="replace"), digest_size=16).digest()
+        """Count a tool call of the whole run; return how many there are now, and how many just like it."""
+        key = hashlib.blake2b(
+            f"{call.name}\0{call.arguments}".encode(errors="replace"), digest_size=16
+        ).digest()
         top = list(self.lineage())[-1]
-        with top._lock:
-            top._counts["tool_calls"] += 1
-            top._tool_calls[key] += 1
-            return top._counts["tool_calls"], top._tool_calls[key]
+        total, identical = top._sums.count("tool_calls", key)  # noqa: SLF001 - our own kind
+        return total, identical
 
     def record(self, *, usage: Usage | None, cost_nanodollars: int) -> None:
-        """Add a settled call to the sums, here and above."""
+        """Add a call that has ended to the sums, here and above."""
+        amounts = {"calls": 1, "cost": cost_nanodollars}
+        if usage is not None:
+            amounts |= {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
         for scope in self.lineage():
-            with scope._lock:
-                counts = scope._counts
-                counts["calls"] += 1
-                counts["cost"] += cost_nanodollars
-                if usage is not None:
-                    counts["input_tokens"] += usage.input_tokens
-                    counts["output_tokens"] += usage.output_tokens
+            scope._sums.add(amounts)  # noqa: SLF001 - our own kind
 
     def record_refusal(self) -> None:
         """Add a refused call to the sums, here and above."""
         for scope in self.lineage():
-            scope._count("refusals")
+            scope._sums.count("refusals")  # noqa: SLF001 - our own kind
 
-    def record_findings(self, kinds: Iterator[str] | tuple[str, ...]) -> None:
+    def record_findings(self, kinds: Sequence[str]) -> None:
         """Add findings to the sums, here and above."""
-        found = Counter(kinds)
-        if found:
+        if kinds:
             for scope in self.lineage():
-                with scope._lock:
-                    scope._findings.update(found)
+                scope._findings.count_all(kinds)  # noqa: SLF001 - our own kind
 
     def summary(self) -> RunSummary:
         """Return what happened so far."""
-        with self._lock:
-            counts = self._counts
-            return RunSummary(
-                run_id=self.run_id,
-                calls=counts["calls"],
-                refusals=counts["refusals"],
-                input_tokens=counts["input_tokens"],
-                output_tokens=counts["output_tokens"],
-                cost_usd=to_usd(counts["cost"]),
-                findings=dict(self._findings),
-            )
-
-    def _count(self, what: str) -> int:
-        with self._lock:
-            self._counts[what] += 1
-            return self._counts[what]
+        sums = self._sums.snapshot()
+        return RunSummary(
+            run_id=self.run_id,
+            calls=sums.get("calls", 0),
+            refusals=sums.get("refusals", 0),
+            input_tokens=sums.get("input_tokens", 0),
+            output_tokens=sums.get("output_tokens", 0),
+            cost_usd=to_usd(sums.get("cost", 0)),
+            findings={str(kind): count for kind, count in self._findings.snapshot().items()},
+        )

@@ -55,7 +55,11 @@ class Spending:
         refusal: PolicyDenied | None = None
         for candidate in self._candidates(request, accounts):
             price = self.price_of(candidate.model, candidate.provider_name)
-            bound = price.bound(candidate.input_tokens_bound, _output(candidate), candidate.choice_count) if price else 0
+            bound = (
+                price.bound(candidate.input_tokens_bound, _output(candidate), candidate.choice_count)
+                if price
+                else 0
+            )
             try:
                 return candidate, price, self._ledger.reserve(accounts, bound)
             except BudgetExceeded as short:

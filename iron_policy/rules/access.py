@@ -62,7 +62,9 @@ def deny_parameters(names: frozenset[str]) -> Rule:
     def rule(request: ModelRequest) -> ModelRequest | PolicyDenied:
         for name in request.parameter_names:
             if name in names:
-                return ParameterNotAllowed(f"parameter {name!r} is not allowed by access.parameters.deny; leave it out")
+                return ParameterNotAllowed(
+                    f"parameter {name!r} is not allowed by access.parameters.deny; leave it out"
+                )
         return request
 
     return rule
@@ -74,7 +76,9 @@ def limit_choices(most: int) -> Rule:
     def rule(request: ModelRequest) -> ModelRequest | PolicyDenied:
         if request.choice_count <= most:
             return request
-        return ParameterNotAllowed(f"{request.choice_count} choices asked for, access.parameters.choice_count allows {most}")
+        return ParameterNotAllowed(
+            f"{request.choice_count} choices asked for, access.parameters.choice_count allows {most}"
+        )
 
     return rule
 
@@ -83,7 +87,9 @@ def cap_max_tokens(most: int) -> Rule:
     """Hold a call to *most* output tokens; it never raises what the caller asked for."""
 
     def rule(request: ModelRequest) -> ModelRequest:
-        if request.operation_name == "embeddings" or (request.max_tokens is not None and request.max_tokens <= most):
+        if request.operation_name == "embeddings" or (
+            request.max_tokens is not None and request.max_tokens <= most
+        ):
             return request
         return replace(request, max_tokens=most)
 
@@ -98,5 +104,3 @@ def denied_model(model: str) -> ModelNotAllowed:
 def denied_tool(name: str) -> ToolNotAllowed:
     """Return the refusal of the tool *name*."""
     return ToolNotAllowed(f"tool {name!r} is not allowed; access.tools in the policy lists what is")
-
-

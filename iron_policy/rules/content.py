@@ -71,7 +71,9 @@ class Actions:
 
     def kinds(self) -> frozenset[str]:
         """Return the built-in kinds to look for."""
-        wanted = {k for k, a in self.input.items() if a != "allow"} | {k for k, a in self.output.items() if a != "allow"}
+        wanted = {k for k, a in self.input.items() if a != "allow"} | {
+            k for k, a in self.output.items() if a != "allow"
+        }
         return frozenset(wanted) & frozenset(KINDS)
 
 
@@ -131,7 +133,8 @@ class ContentJudge:
         """Return *texts* as they may be sent; tokens go into *vault*."""
         scan, actions = self.scanner.scan, self.actions.input
         return tuple(
-            rewrite(text.text, found, actions, vault) if (found := scan(text.text)) else text.text for text in texts
+            rewrite(text.text, found, actions, vault) if (found := scan(text.text)) else text.text
+            for text in texts
         )
 
     def redacted(self, texts: Sequence[Text], vault: Vault) -> tuple[str, ...]:
@@ -144,4 +147,6 @@ def blocked_content(findings: Sequence[Finding], direction: Direction) -> Conten
     kinds = ", ".join(dict.fromkeys(finding.kind for finding in findings))
     places = ", ".join(dict.fromkeys(finding.place for finding in findings if finding.place)) or "the text"
     way = "sent" if direction == "input" else "handed on"
-    return ContentBlocked(f"{places} holds {kinds}, which the policy blocks; nothing was {way}", findings=tuple(findings))
+    return ContentBlocked(
+        f"{places} holds {kinds}, which the policy blocks; nothing was {way}", findings=tuple(findings)
+    )

@@ -1,0 +1,179 @@
+"""One HTTP exchange under a policy, without any HTTP: bytes in, bytes out.
+
+Owns the way from a provider's request and reply to the engine's verdicts and back, and the bookkeeping of a call
+that ends well, badly or half-way. Transports, the patch of httpx and the router are thin shells around it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from iron_adapters.wire import PASS, codec_for
+from iron_policy.exceptions import EndpointNotAllowed, PolicyDenied, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from iron_adapters.wire import Codec, StreamRewriter, WireRequest
+    from iron_policy.call import Call
+    from iron_policy.engine import PolicyEngine
+    from iron_policy.scope import Scope
+
+_OK = range(200, 300)
+_AT_FAULT = range(500, 600)
+_TOO_MANY = 429
+
+
+class Sent(NamedTuple):
+    """What a client sends."""
+
+    method: str
+    path: str
+    """The URL's path, without host and query."""
+    headers: Mapping[str, str]
+    """With lower-case names, or a mapping that does not care."""
+    body: bytes
+    provider_name: str | None = None
+    """The upstream's name, where it is not the provider whose dialect it speaks."""
+
+
+class Exchange:
+    """A request that was admitted, and what is still to happen to it."""
+
+    def __init__(self, codec: Codec, wire: WireRequest, call: Call) -> None:
+        self.codec = codec
+        self.call = call
+        self._wire = wire
+        self.body = self._outgoing()
+
+    @classmethod
+    def begin(cls, engine: PolicyEngine, scope: Scope, sent: Sent) -> Exchange | None:
+        """Judge one request.
+
+        Returns:
+            The exchange, whose ``body`` is to be sent; ``None`` where the request passes as it is.
+
+        Raises:
+            PolicyDenied: nothing may be sent.
+            WireError: the body cannot be read, so nothing may be sent.
+        """
+        codec = codec_for(sent.method, sent.path)
+        if codec is PASS:
+            return None
+        if codec is None:
+            if any(fnmatch.fnmatchcase(sent.path, pattern) for pattern in engine.policy.access.endpoints):
+                return None
+            if not engine.enforces:
+                return None
+            raise EndpointNotAllowed(
+                f"{sent.method} {sent.path!r} is no endpoint that can be judged; access.endpoints in the policy lets paths pass"
+            )
+        try:
+            wire = codec.read_request(sent.body, sent.headers, provider_name=sent.provider_name)
+        except WireError:
+            if engine.enforces:
+                raise
+            return None
+        return cls(codec, wire, engine.admit(wire.request, scope=scope))
+
+    def reply(self, status: int, body: bytes) -> bytes:
+        """Return a whole reply as the caller may see it, and settle the call.
+
+        Raises:
+            PolicyDenied: the reply may not be handed on.
+            WireError: the reply cannot be read.
+        """
+        if status not in _OK:
+            self.refused_by_provider(status)
+            return body
+        with self._always_settled():
+            wire = self.codec.read_response(body)
+            response = wire.response
+            try:
+                texts = self.call.review(response)
+            finally:
+                self.call.settle(response.usage, model=response.model, finish_reasons=response.finish_reasons)
+            if texts is not None:
+                wire.rewrite(texts)
+            return wire.body()
+
+    def stream(self) -> StreamExchange:
+        """Return what turns a streamed reply into the one that the caller may see."""
+        return StreamExchange(self.call, self.codec.stream(self.call, self._wire))
+
+    def refused_by_provider(self, status: int) -> None:
+        """End a call that the provider answered with an error; it bills none of those."""
+        self.call.fail(str(status), sent=False, provider_at_fault=status in _AT_FAULT or status == _TOO_MANY)
+
+    def broke(self, error: BaseException, *, sent: bool) -> None:
+        """End a call whose reply never came."""
+        self.call.fail(type(error).__name__, sent=sent, provider_at_fault=isinstance(error, Exception))
+
+    def _outgoing(self) -> bytes:
+        call, wire = self.call, self._wire
+        with self._always_settled(sent=False):
+            if (texts := call.texts) is not None:
+                wire.rewrite(texts)
+            if call.max_tokens is not None:
+                wire.set_max_tokens(call.max_tokens)
+            if call.model is not None:
+                wire.set_model(call.model)
+            wire.ask_for_usage()
+            return wire.body()
+
+    @contextmanager
+    def _always_settled(self, *, sent: bool = True) -> Iterator[None]:
+        """End the call, whatever goes wrong on our side; a call that has ended stays as it is."""
+        try:
+            yield
+        except BaseException as error:
+            self.call.fail(type(error).__name__, sent=sent, provider_at_fault=False)
+            raise
+
+
+class StreamExchange:
+    """A streamed reply on its way to the caller."""
+
+    def __init__(self, call: Call, rewriter: StreamRewriter) -> None:
+        self._call = call
+        self._rewriter = rewriter
+        self.over = False
+        """True when the stream was cut: nothing more is to be read from the provider."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes from the provider; return those that the caller gets for them.
+
+        Raises:
+            PolicyDenied: the reply may not be handed on. The call is settled.
+        """
+        if self.over:
+            return b""
+        try:
+            released = self._rewriter.feed(data)
+        except (PolicyDenied, WireError):
+            self.close()
+            raise
+        if self._call.cut_due:
+            self.over = True
+            released += self._rewriter.cut()
+            self.close()
+        return released
+
+    def finish(self) -> bytes:
+        """Return what was held back, at the stream's end, and settle the call."""
+        try:
+            return b"" if self.over else self._rewriter.finish()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Settle the call, however its stream ended: what came is billed."""
+        rewriter = self._rewriter
+        self._call.settle(rewriter.usage, model=rewriter.model, finish_reasons=rewriter.finish_reasons)
+
+    def broke(self, error: BaseException) -> None:
+        """Settle a call whose stream broke: the provider bills what it wrote."""
+        del error
+        self.close()

@@ -1,0 +1,72 @@
+"""Marks and claims: how seams that see one call agree on which of them acts.
+
+A *mark* is left by a framework's hook: this call belongs to that engine and scope, let the wire act on it. A
+*claim* is laid by a seam that enforces: the seams below it stand aside, so that a call is judged and charged once.
+Both are context variables, so they follow a call into tasks and threads that copy their context.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from iron_policy.engine import PolicyEngine
+    from iron_policy.scope import Scope
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Mark:
+    """One framework call, on its way to the wire."""
+
+    engine: PolicyEngine
+    scope: Scope
+    requests_seen: int = 0
+    """How many HTTP requests of this call the wire has governed."""
+
+
+mark: ContextVar[Mark | None] = ContextVar("iron_mark", default=None)
+_claimed: ContextVar[bool] = ContextVar("iron_claimed", default=False)
+
+
+def is_claimed() -> bool:
+    """Tell whether a seam further out already governs the call that is being made here."""
+    return _claimed.get()
+
+
+@contextmanager
+def claimed() -> Iterator[None]:
+    """Claim every call that is made within the ``with`` block."""
+    token = _claimed.set(True)
+    try:
+        yield
+    finally:
+        _claimed.reset(token)
+
+
+def claim_iterator(items: Iterator[T]) -> Iterator[T]:
+    """Yield *items*, claiming each step of theirs and nothing that the consumer does between."""
+    while True:
+        with claimed():
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+        yield item
+
+
+async def claim_async_iterator(items: AsyncIterator[T]) -> AsyncIterator[T]:
+    """Yield *items*, claiming each step of theirs and nothing that the consumer does between."""
+    while True:
+        with claimed():
+            try:
+                item = await anext(items)
+            except StopAsyncIteration:
+                return
+        yield item

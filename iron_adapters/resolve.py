@@ -1,0 +1,108 @@
+"""Which engine a seam's ``policy=`` means.
+
+Owns the one reading of the environment that seams share: ``IRON_POLICY`` (a policy file) and ``IRON_TOKEN_KEY``
+(the key for stand-ins). One policy object, or one file, has one engine in a process, so that its budgets are
+shared by all who name it; a dict is a policy of its own each time.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from iron_policy.document import Policy
+from iron_policy.engine import PolicyEngine
+from iron_policy.loading import load_policy
+from iron_policy.scope import current_scope
+
+if TYPE_CHECKING:
+    from iron_policy.scope import Scope
+
+PolicyLike: TypeAlias = "Policy | PolicyEngine | Mapping[str, Any] | str | os.PathLike[str] | None"
+"""A policy, its engine, a mapping, a file's path, or ``None``: the enclosing scope's, ``$IRON_POLICY``, the default."""
+
+_lock = threading.RLock()
+_by_file: dict[tuple[str, int, int], PolicyEngine] = {}
+_default: list[PolicyEngine] = []
+
+
+class Governor:
+    """A seam's policy, resolved when it is attached; ``None`` is looked up anew at each call.
+
+    Raises:
+        PolicyError: *policy* is no policy. Nothing is governed then, so nothing should start.
+    """
+
+    def __init__(self, policy: PolicyLike = None) -> None:
+        self._engine = None if policy is None else engine_for(policy)
+        fallback = self._engine or default_engine()
+        self._own_scope = (
+            fallback.scope(counts_loops=False) if current_scope() is None else fallback.implicit_scope
+        )
+
+    def engine_and_scope(self) -> tuple[PolicyEngine, Scope]:
+        """Return what governs a call that is made here and now."""
+        scope = current_scope()
+        if scope is None:
+            return self._engine or default_engine(), self._own_scope
+        return self._engine or scope.engine, scope
+
+
+def engine_for(policy: PolicyLike) -> PolicyEngine:
+    """Return the engine that carries *policy* out.
+
+    Raises:
+        PolicyError: *policy* is no policy.
+    """
+    if policy is None:
+        scope = current_scope()
+        return scope.engine if scope else default_engine()
+    if isinstance(policy, PolicyEngine):
+        return policy
+    if isinstance(policy, Policy):
+        return _engine_of_object(policy)
+    if isinstance(policy, Mapping):
+        return _new_engine(load_policy(policy))
+    return _engine_of_file(Path(policy))
+
+
+def default_engine() -> PolicyEngine:
+    """Return this process's engine: of the file that ``$IRON_POLICY`` names, else of the built-in default."""
+    with _lock:
+        if not _default:
+            path = os.environ.get("IRON_POLICY")
+            _default.append(_engine_of_file(Path(path)) if path else _new_engine(Policy()))
+        return _default[0]
+
+
+def forget_default_engine() -> None:
+    """Read the environment anew at the next call (for tests and forked workers)."""
+    with _lock:
+        _default.clear()
+
+
+def _new_engine(policy: Policy) -> PolicyEngine:
+    key = os.environ.get("IRON_TOKEN_KEY")
+    return PolicyEngine(policy, token_key=key.encode() if key else None)
+
+
+def _engine_of_object(policy: Policy) -> PolicyEngine:
+    with _lock:
+        # Kept on the policy, so that both live equally long; a copy of the policy is another policy.
+        engine: PolicyEngine | None = policy.__dict__.get("_engine")
+        if engine is None or engine.policy is not policy:
+            engine = policy.__dict__["_engine"] = _new_engine(policy)
+        return engine
+
+
+def _engine_of_file(path: Path) -> PolicyEngine:
+    policy = load_policy(path)
+    status = path.stat()
+    key = (str(path.resolve()), status.st_mtime_ns, status.st_size)
+    with _lock:
+        if key not in _by_file:
+            _by_file[key] = _new_engine(policy)
+        return _by_file[key]

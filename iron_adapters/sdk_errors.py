@@ -1,0 +1,86 @@
+"""Refusals in the caller's own language: an exception that is a ``PolicyDenied`` and the SDK's own error too.
+
+The SDKs pass their own errors on at once, without a retry and without a disguise; anything else that is raised
+below them is retried three times and wrapped (openai ``_base_client.py``, anthropic ``_base_client.py``).
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from iron_policy.exceptions import IronError, PolicyDenied
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Sdk: TypeAlias = Literal["openai", "anthropic"]
+_STATUS_ERRORS = {
+    400: "BadRequestError",
+    403: "PermissionDeniedError",
+    429: "RateLimitError",
+    503: "InternalServerError",
+}
+_AGENTS: dict[str, Sdk] = {"openai": "openai", "azureopenai": "openai", "anthropic": "anthropic"}
+
+
+def sdk_of(headers: Mapping[str, str]) -> Sdk | None:
+    """Return the SDK that sent a request with *headers*, if one did."""
+    agent = headers.get("user-agent", "").partition("/")[0].lower().removeprefix("async")
+    sdk = _AGENTS.get(agent)
+    return sdk if sdk in sys.modules else None
+
+
+def in_sdk_terms(error: IronError, sdk: Sdk | None, request: Any, *, as_status: bool) -> IronError:
+    """Return *error* as the SDK's own error too.
+
+    Args:
+        error: the refusal.
+        sdk: whose; ``None`` gives *error* back as it is.
+        request: the HTTP request that was not sent.
+        as_status: whether to be the SDK's status error (``PermissionDeniedError`` and the like). Frameworks above an
+            SDK translate those into errors of their own, so marked calls get the SDK's base error instead.
+    """
+    if sdk is None:
+        return error
+    status = error.status_code if isinstance(error, PolicyDenied) else 400
+    if not as_status:
+        return _carry_over(error, _dual(type(error), sdk, None)(str(error)))
+    cls = _dual(type(error), sdk, status)
+    body = {
+        "message": str(error),
+        "type": "iron_policy",
+        "code": getattr(error, "code", "wire_error"),
+        "param": None,
+    }
+    response = _module_of(request).Response(
+        status, request=request, headers={"x-should-retry": "false"}, json={"error": body}
+    )
+    dual = cls.__new__(cls, str(error))
+    cls.__bases__[1].__init__(dual, str(error), response=response, body=body)
+    return _carry_over(error, dual)
+
+
+def _carry_over(error: IronError, dual: Any) -> IronError:
+    dual.__dict__.update(error.__dict__)
+    carried: IronError = dual.with_traceback(error.__traceback__)
+    return carried
+
+
+def _module_of(request: Any) -> Any:
+    return sys.modules[type(request).__module__.partition(".")[0]]
+
+
+@cache
+def _dual(cls: type[IronError], sdk: Sdk, status: int | None) -> type[Any]:
+    module = sys.modules[sdk]
+    if status is None:
+        own: type = module.OpenAIError if sdk == "openai" else module.AnthropicError
+    else:
+        own = getattr(module, _STATUS_ERRORS.get(status, "APIStatusError"))
+    return type(
+        cls.__name__,
+        (cls, own),
+        {"__module__": cls.__module__, "__doc__": cls.__doc__, "__init__": Exception.__init__},
+    )

@@ -1,0 +1,256 @@
+"""The wire seam: one piece of code for httpx and httpx2, sync and async, as a transport and under the patch.
+
+Owns the shell around :class:`~iron_adapters.exchange.Exchange`: reading what a client sends, rebuilding it, decoding
+and replacing what comes back. The async twin of a function differs from it by ``await``.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from iron_adapters.exchange import Exchange, Sent
+from iron_adapters.marks import claimed, is_claimed
+from iron_adapters.providers import provider_of
+from iron_adapters.sdk_errors import in_sdk_terms, sdk_of
+from iron_policy.exceptions import IronError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from types import ModuleType
+
+    from iron_adapters.exchange import StreamExchange
+    from iron_adapters.resolve import Governor
+    from iron_policy.engine import PolicyEngine
+    from iron_policy.scope import Scope
+
+_NEVER_SENT = (
+    "ConnectError",
+    "ConnectTimeout",
+    "PoolTimeout",
+    "UnsupportedProtocol",
+    "ProxyError",
+    "LocalProtocolError",
+)
+_REBUILT = ("content-length", "content-encoding", "transfer-encoding")
+
+
+class Seam:
+    """One HTTP request at a time, held to the policy of *engine* in *scope*."""
+
+    __slots__ = ("as_status", "engine", "scope")
+
+    def __init__(self, engine: PolicyEngine, scope: Scope, *, as_status: bool) -> None:
+        self.engine = engine
+        self.scope = scope
+        self.as_status = as_status
+
+    def send(self, request: Any, forward: Callable[[Any], Any]) -> Any:
+        """Send *request* through *forward* if the policy admits it; return the reply that the caller may see."""
+        request.read()
+        exchange = self._begin(request)
+        if exchange is None:
+            return forward(request)
+        with claimed():
+            try:
+                response = forward(outgoing(request, exchange.body))
+                decoder = decoded(response)
+                if is_stream(response):
+                    return self._with_stream(request, response, decoder, exchange)
+                body = decoder.read()
+            except BaseException as error:
+                exchange.broke(error, sent=was_sent(error))
+                raise
+        return self._with_body(request, response, exchange, body)
+
+    async def send_async(self, request: Any, forward: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Send *request* through *forward* if the policy admits it; return the reply that the caller may see."""
+        await request.aread()
+        exchange = self._begin(request)
+        if exchange is None:
+            return await forward(request)
+        with claimed():
+            try:
+                response = await forward(outgoing(request, exchange.body))
+                decoder = decoded(response)
+                if is_stream(response):
+                    return self._with_stream(request, response, decoder, exchange)
+                body = await decoder.aread()
+            except BaseException as error:
+                exchange.broke(error, sent=was_sent(error))
+                raise
+        return self._with_body(request, response, exchange, body)
+
+    def refuse(self, request: Any, error: IronError) -> NoReturn:
+        """Raise *error* as the SDK's own that sent *request*."""
+        raise in_sdk_terms(error, sdk_of(request.headers), request, as_status=self.as_status) from None
+
+    def _begin(self, request: Any) -> Exchange | None:
+        url = request.url
+        provider_name = provider_of(self.engine.policy, url.host, url.port)
+        sent = Sent(request.method, url.path, request.headers, request.content, provider_name)
+        try:
+            return Exchange.begin(self.engine, self.scope, sent)
+        except IronError as error:
+            self.refuse(request, error)
+
+    def _with_body(self, request: Any, response: Any, exchange: Exchange, body: bytes) -> Any:
+        try:
+            body = exchange.reply(response.status_code, body)
+        except IronError as error:
+            self.refuse(request, error)
+        return replaced(response, module_of(response).ByteStream(body))
+
+    def _with_stream(self, request: Any, response: Any, decoder: Any, exchange: Exchange) -> Any:
+        http = module_of(response)
+        cls = (
+            stream_class(http)
+            if isinstance(response.stream, http.SyncByteStream)
+            else async_stream_class(http)
+        )
+        return replaced(response, cls(decoder, exchange.stream(), lambda error: self.refuse(request, error)))
+
+
+def outgoing(request: Any, body: bytes) -> Any:
+    """Return *request* with *body*; itself where nothing changed."""
+    if body is request.content:
+        return request
+    headers = [
+        (name, value) for name, value in request.headers.raw if name.decode("latin-1").lower() not in _REBUILT
+    ]
+    return type(request)(
+        request.method, request.url, headers=headers, content=body, extensions=request.extensions
+    )
+
+
+def decoded(response: Any) -> Any:
+    """Return a twin of *response* that decodes its stream, so that the headers of *response* may be changed."""
+    return type(response)(
+        response.status_code, headers=response.headers, stream=response.stream, extensions=response.extensions
+    )
+
+
+def replaced(response: Any, stream: Any) -> Any:
+    """Return *response* with a decoded *stream* in place of its own."""
+    response.stream = stream
+    for name in _REBUILT:
+        response.headers.pop(name, None)
+    return response
+
+
+def is_stream(response: Any) -> bool:
+    """Tell whether *response* is a stream of server-sent events."""
+    content_type: str = response.headers.get("content-type", "")
+    return response.status_code < 300 and content_type.lower().startswith("text/event-stream")  # noqa: PLR2004
+
+
+def was_sent(error: BaseException) -> bool:
+    """Tell whether the provider may have worked on a request that ended in *error*."""
+    return type(error).__name__ not in _NEVER_SENT
+
+
+def module_of(value: Any) -> ModuleType:
+    """Return ``httpx`` or ``httpx2``, whichever *value* comes from."""
+    return sys.modules[type(value).__module__.partition(".")[0]]
+
+
+@cache
+def stream_class(http: ModuleType) -> type[Any]:
+    """Return the stream of *http* that passes a governed reply on."""
+
+    class GovernedStream(http.SyncByteStream):  # type: ignore[name-defined, misc]  # the module is a parameter
+        def __init__(
+            self, decoder: Any, exchange: StreamExchange, refuse: Callable[[IronError], NoReturn]
+        ) -> None:
+            self._decoder, self._exchange, self._refuse = decoder, exchange, refuse
+
+        def __iter__(self) -> Iterator[bytes]:
+            exchange = self._exchange
+            try:
+                for data in self._decoder.iter_bytes():
+                    if released := exchange.feed(data):
+                        yield released
+                    if exchange.over:
+                        break
+                if rest := exchange.finish():
+                    yield rest
+            except IronError as error:
+                self._refuse(error)
+            finally:
+                self.close()
+
+        def close(self) -> None:
+            self._exchange.close()
+            self._decoder.close()
+
+    return GovernedStream
+
+
+@cache
+def async_stream_class(http: ModuleType) -> type[Any]:
+    """Return the async stream of *http* that passes a governed reply on."""
+
+    class GovernedAsyncStream(http.AsyncByteStream):  # type: ignore[name-defined, misc]  # the module is a parameter
+        def __init__(
+            self, decoder: Any, exchange: StreamExchange, refuse: Callable[[IronError], NoReturn]
+        ) -> None:
+            self._decoder, self._exchange, self._refuse = decoder, exchange, refuse
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            exchange = self._exchange
+            try:
+                async for data in self._decoder.aiter_bytes():
+                    if released := exchange.feed(data):
+                        yield released
+                    if exchange.over:
+                        break
+                if rest := exchange.finish():
+                    yield rest
+            except IronError as error:
+                self._refuse(error)
+            finally:
+                await self.aclose()
+
+        async def aclose(self) -> None:
+            self._exchange.close()
+            await self._decoder.aclose()
+
+    return GovernedAsyncStream
+
+
+@cache
+def transport_classes(http: ModuleType) -> tuple[type[Any], type[Any]]:
+    """Return the sync and the async transport of *http* that hold every request to a policy."""
+
+    class GovernedTransport(http.BaseTransport):  # type: ignore[name-defined, misc]  # the module is a parameter
+        """Send what the policy admits through *wrapped*."""
+
+        def __init__(self, governor: Governor, wrapped: Any) -> None:
+            self.governor, self.wrapped = governor, wrapped
+
+        def handle_request(self, request: Any) -> Any:
+            if is_claimed():
+                return self.wrapped.handle_request(request)
+            seam = Seam(*self.governor.engine_and_scope(), as_status=True)
+            return seam.send(request, self.wrapped.handle_request)
+
+        def close(self) -> None:
+            self.wrapped.close()
+
+    class GovernedAsyncTransport(http.AsyncBaseTransport):  # type: ignore[name-defined, misc]  # the module is a parameter
+        """Send what the policy admits through *wrapped*."""
+
+        def __init__(self, governor: Governor, wrapped: Any) -> None:
+            self.governor, self.wrapped = governor, wrapped
+
+        async def handle_async_request(self, request: Any) -> Any:
+            if is_claimed():
+                return await self.wrapped.handle_async_request(request)
+            seam = Seam(*self.governor.engine_and_scope(), as_status=True)
+            return await seam.send_async(request, self.wrapped.handle_async_request)
+
+        async def aclose(self) -> None:
+            await self.wrapped.aclose()
+
+    return GovernedTransport, GovernedAsyncTransport
