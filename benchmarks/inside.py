@@ -1,0 +1,156 @@
+"""What the parts take by themselves: scanning, long conversations, streams, the ledger, imports."""
+
+from __future__ import annotations
+
+import inspect
+import pydoc
+import statistics
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from row import Row
+from timing import per_call
+
+from iron_policy import Policy, PolicyEngine
+from iron_policy.budget import Account, Ledger
+from iron_policy.detect import Scanner
+from iron_policy.messages import Channel, ModelRequest, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PLANTED = (
+    "alice.smith@example.com",
+    "4111 1111 1111 1111",
+    "GB82 WEST 1234 5698 7654 32",
+    "192.168.10.77",
+    "ghp_" + "a1B2c3" * 6,
+)
+
+
+def rows() -> Iterator[Row]:
+    """Measure every part."""
+    yield from _scan_rows()
+    yield from _conversation_rows()
+    yield from _stream_rows()
+    yield from _ledger_rows()
+    yield from _import_rows()
+
+
+def clean_text(size: int) -> str:
+    """Return *size* characters of prose and code without anything to find: this interpreter's own library."""
+    source = inspect.getsource(pydoc) + inspect.getsource(subprocess)
+    lines = [line for line in source.splitlines() if "@" not in line and "://" not in line]
+    text = "\n".join(lines)
+    return (text * (size // len(text) + 1))[:size]
+
+
+def _scan_rows() -> Iterator[Row]:
+    scanner = Scanner()
+    clean = clean_text(100_000)
+    piece = len(clean) // 50
+    planted = "".join(
+        clean[i * piece : (i + 1) * piece - 40] + f" {_PLANTED[i % len(_PLANTED)]} " for i in range(50)
+    )
+    for what, text, must in (("clean, 100 KB", clean, 500), ("50 hits in 100 KB", planted, 100)):
+        seconds = per_call(lambda text=text: scanner.scan(text), calls=20)
+        found = len(scanner.scan(text))
+        rate = len(text.encode()) / seconds / 1e6
+        yield Row(
+            what=f"scan, {what}", value=rate, unit="MB/s", must=must, at_least=True, note=f"{found} findings"
+        )
+    yield _hostile_row(scanner)
+
+
+def _hostile_row(scanner: Scanner) -> Row:
+    """Compare 100 KB and 1 MB of what is worst for patterns; linear is 10."""
+    worst, which = 0.0, ""
+    for unit in ("a", " ", "7", "@", ":", "-", "a@", "1.", "sk-", "eyJ", "1 2 ", "+1"):
+        small, large = unit * (100_000 // len(unit)), unit * (1_000_000 // len(unit))
+        ratio = per_call(lambda t=large: scanner.scan(t), calls=1, repeats=3) / per_call(
+            lambda t=small: scanner.scan(t), calls=1, repeats=5
+        )
+        if ratio > worst:
+            worst, which = ratio, unit
+    return Row(
+        what="scan, hostile input: 1 MB over 100 KB (linear is 10)",
+        value=worst,
+        unit="×",
+        must=20,
+        note=f"worst: {which!r}",
+    )
+
+
+def _conversation_rows() -> Iterator[Row]:
+    turns = [f"turn {number}: " + clean_text(1000) for number in range(200)]
+
+    def judge_up_to(length: int) -> float:
+        engine = PolicyEngine(Policy(), sinks=[])
+        texts: list[Text] = []
+        begin = time.perf_counter()
+        for turn in turns[:length]:
+            texts.append(Text(turn, "user", "messages[].content"))
+            request = ModelRequest(provider_name="openai", model="gpt-4o-mini", texts=tuple(texts))
+            engine.admit(request).fail("measured", sent=False)
+        return time.perf_counter() - begin
+
+    whole = statistics.median(judge_up_to(200) for _ in range(5))
+    half = statistics.median(judge_up_to(100) for _ in range(5))
+    yield Row(
+        what="conversation of 1 KB turns: 200 turns over 100 (linear is 2)",
+        value=whole / half,
+        unit="×",
+        must=3,
+        note=f"{whole * 1e3:.1f} ms for 200 turns",
+    )
+
+
+def _stream_rows() -> Iterator[Row]:
+    engine = PolicyEngine(Policy.model_validate({"safety": {"output": {"pii": "redact"}}}), sinks=[])
+    words = clean_text(20_000).split(" ")
+    channel = Channel("choices[0].delta.content")
+
+    def stream() -> None:
+        call = engine.admit(ModelRequest(provider_name="openai", model="gpt-4o-mini"))
+        for word in words:
+            call.push(channel, word + " ")
+        call.finish(channel)
+        call.fail("measured", sent=False)
+
+    seconds = per_call(stream, calls=1) / len(words)
+    yield Row(what="stream, redaction on: added to one piece", value=seconds * 1e3, unit="ms", must=0.1)
+
+
+def _ledger_rows() -> Iterator[Row]:
+    ledger = Ledger()
+    accounts = (
+        Account(scope="run", limit_nanodollars=10**15),
+        Account(scope="global", limit_nanodollars=10**15),
+    )
+
+    def reserve_and_settle() -> None:
+        ledger.reserve(accounts, 1000).settle(900)
+
+    yield Row(
+        what="ledger in memory: reserve and settle on two accounts",
+        value=per_call(reserve_and_settle, calls=20_000) * 1e6,
+        unit="µs",
+        must=2,
+    )
+
+
+def _import_rows() -> Iterator[Row]:
+    for what in ("iron_adapters", "iron_policy"):
+        taken = []
+        for _ in range(7):
+            bare = _seconds("pass")
+            taken.append(_seconds(f"import {what}") - bare)
+        yield Row(what=f"import {what}", value=statistics.median(taken), unit="s", must=0.15)
+
+
+def _seconds(code: str) -> float:
+    begin = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - our own code
+    return time.perf_counter() - begin
