@@ -13,7 +13,7 @@ import threading
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from iron_adapters.marks import is_claimed, mark
+from iron_adapters.marks import is_claimed, live_mark
 from iron_adapters.providers import provider_of
 from iron_adapters.transport import Seam
 from iron_adapters.wire import codec_for
@@ -93,12 +93,12 @@ def _governed_async(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _seam(request: Any) -> Seam | None:
     """Return what governs *request*, ``None`` where it is none of our business."""
-    marked = mark.get()
+    marked = live_mark()
     if marked is None or is_claimed():
         return None
     url = request.url
     known = provider_of(marked.engine.policy, url.host, url.port)
     if known is None and codec_for(request.method, url.path) is None:
         return None
-    marked.requests_seen += 1
+    marked.note_request()
     return Seam(marked.engine, marked.scope, as_status=False)

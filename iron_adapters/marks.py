@@ -27,12 +27,31 @@ class Mark:
 
     engine: PolicyEngine
     scope: Scope
+    enclosing: Mark | None = None
+    """The mark of the call within which this one is made."""
     requests_seen: int = 0
-    """How many HTTP requests of this call the wire has governed."""
+    """How many requests of this call, or of calls within it, were governed."""
+    over: bool = False
+    """True when the call has ended: a mark may outlive it in contexts that its end did not reach."""
+
+    def note_request(self) -> None:
+        """Count a request that is governed on behalf of this mark."""
+        found: Mark | None = self
+        while found is not None:
+            found.requests_seen += 1
+            found = found.enclosing
 
 
 mark: ContextVar[Mark | None] = ContextVar("iron_mark", default=None)
 _claimed: ContextVar[bool] = ContextVar("iron_claimed", default=False)
+
+
+def live_mark() -> Mark | None:
+    """Return the mark of the innermost call that is under way here, ``None`` where no call is marked."""
+    found = mark.get()
+    while found is not None and found.over:
+        found = found.enclosing
+    return found
 
 
 def is_claimed() -> bool:
