@@ -1,0 +1,75 @@
+# Needs Python 3.11 or newer, make and PyPI. Every target makes the environment that it needs.
+
+PYTHON ?= $(shell .ci/python)
+DEMO := .venv-demo/bin/python
+TEST := .venv-test/bin/python
+LINT := .venv-lint/bin
+BENCH := .venv-bench/bin/python
+COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
+	--python-version 3.11 --custom-compile-command 'make lock'
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test slow check lint format record bench lock clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv-demo/.made  ## Run an agent under a policy, in seconds, without a key
+	@$(DEMO) examples/demo.py
+
+test: .venv-test/.made  ## Run all tests but the slow ones
+	@slow=$$(grep -rl --include='test_*.py' 'mark\.slow' tests | sort | tr '\n' ' '); \
+		echo "Left out: tests marked slow, which 'make slow' runs$${slow:+ (in $$slow)}"
+	$(TEST) -m pytest -n auto -m 'not slow' $(PYTEST_ARGS)
+
+slow: .venv-test/.made  ## Run the tests that take long
+	$(TEST) -m pytest -m slow --timeout=900 $(PYTEST_ARGS)
+
+check: .venv-test/.made  ## Run the tests with coverage, then everything that reads the code
+	$(TEST) -m coverage erase
+	$(TEST) -m coverage run -m pytest -m 'not slow' $(PYTEST_ARGS)
+	$(TEST) -m coverage combine --quiet
+	$(TEST) -m coverage report
+	@$(MAKE) --no-print-directory lint
+
+lint: .venv-lint/.made  ## Check format, rules and types
+	$(LINT)/ruff format --check .
+	$(LINT)/ruff check .
+	$(LINT)/mypy
+	$(LINT)/pyright --pythonpath $(LINT)/python tests/typing
+
+format: .venv-lint/.made  ## Put the code into shape
+	$(LINT)/ruff format .
+	$(LINT)/ruff check --fix .
+
+record: .venv-test/.made  ## Record the cassettes anew
+	IRON_RECORD=1 $(TEST) -m pytest tests $(PYTEST_ARGS)
+
+bench: .venv-bench/.made  ## Measure, and write benchmarks/results/
+	$(BENCH) benchmarks/run.py
+
+lock: .venv-uv/bin/uv  ## Resolve requirements/*.txt anew from pyproject.toml
+	echo 'uv' | $(COMPILE) --upgrade -o requirements/uv.txt -
+	$(COMPILE) --upgrade -o requirements/test.txt --extra all --extra demo --group test pyproject.toml
+	$(COMPILE) -o requirements/demo.txt -c requirements/test.txt --extra demo pyproject.toml
+	$(COMPILE) --upgrade -o requirements/lint.txt -c requirements/test.txt --extra all --extra demo --group test --group lint pyproject.toml
+	$(COMPILE) --upgrade -o requirements/bench.txt -c requirements/test.txt --extra all --extra demo --group bench pyproject.toml
+
+clean:  ## Remove environments, caches and what runs have left
+	rm -rf .venv-demo .venv-test .venv-lint .venv-bench .venv-uv
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* build dist
+	find iron_policy iron_adapters tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+.venv-%/.made: requirements/%.txt pyproject.toml .ci/environment | python
+	@.ci/environment .venv-$* $< $(PYTHON)
+	@touch $@
+
+.venv-uv/bin/uv: | python
+	$(PYTHON) -m venv .venv-uv
+	.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+.PHONY: python
+python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found: install one, or name it: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
