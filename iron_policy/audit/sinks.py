@@ -223,11 +223,13 @@ def _one_line(event: AuditEvent) -> str:
 
 def _last_hash(path: Path) -> tuple[str | None, bool]:
     """Return the hash of a file's last whole line, and whether a line that is not whole follows it."""
+    if not path.is_file():
+        return None, False  # a device such as /dev/stdout has no last line, and reading some has no end
     try:
         with path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - _LONGEST_TAIL))
-            *lines, rest = file.read().split(b"\n")
+            *lines, rest = file.read(_LONGEST_TAIL).split(b"\n")
     except OSError:
         # Whoever may only append may not look; the chain then stands alone.
         return None, False

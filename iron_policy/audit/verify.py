@@ -144,10 +144,12 @@ class _Reading:
     def _stray(self, number: int, line: bytes) -> None:
         if len(self.faults) == 100:  # noqa: PLR2004 - enough to see what happened
             return
-        if line.startswith(b'{"hash":"'):
-            self.faults.append(Fault(number, "torn", "the line is not whole: its event is lost"))
-        else:
+        if not line.startswith(b'{"hash":"'):
             self.faults.append(Fault(number, "inserted", "the line is no audit line"))
+        elif line.endswith(b"}\n"):
+            self.faults.append(Fault(number, "changed", "the line no longer says what chain it belongs to"))
+        else:
+            self.faults.append(Fault(number, "torn", "the line is not whole: its event is lost"))
 
 
 class _Follower:
