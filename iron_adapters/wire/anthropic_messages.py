@@ -1,0 +1,246 @@
+"""Anthropic's messages: where their texts are, block by block.
+
+Owns the places of text in requests and whole replies. Streams are in ``anthropic_stream``.
+Reference: https://docs.claude.com/en/api/messages
+
+A thinking block is signed over its text. Where a request's is to be altered and an earlier turn holds it, the block
+is left out, which the API allows. In the turn that still runs its tools the API insists on the block, so its text
+is replaced: exact, and valid again, where that only undoes what the review of the reply had put in.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from iron_adapters.wire.bodies import WireRequest, WireResponse, limit_of, model_of, retry_count
+from iron_adapters.wire.json_bodies import load_object, load_request
+from iron_adapters.wire.json_texts import JsonTexts
+from iron_adapters.wire.media import bound_of
+from iron_adapters.wire.tool_schemas import tool_names, walk_schema, walk_tools
+from iron_adapters.wire.usage import anthropic_usage
+from iron_policy.exceptions import WireError
+from iron_policy.messages import ModelRequest, ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from iron_policy.messages import Role
+
+ROLES: Mapping[Any, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
+_LIMITS = ("max_tokens",)
+_SETTINGS = frozenset({
+    "model", "stream", "tool_choice", "thinking", "service_tier", "container", "context_management", "inference_geo",
+    "betas", "speed", "cache_control", "mcp_servers", "compaction", "diagnostics", "billing_policy", "thread",
+    "fallback_credit_token", "fallbacks",
+})  # fmt: skip
+_CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+_CALL_SETTINGS = frozenset({"type", "id", "name", "server_name", "caller", "cache_control"})
+_RESULT_SETTINGS = frozenset({"type", "tool_use_id", "caller", "cache_control", "is_error"})
+_CLIENT_TOOLS = ("bash_", "text_editor_", "computer_", "memory_", "browser_")
+_TOOL_PROMPT_TOKENS = 1_000
+"""The system prompt that tools bring has up to 530 tokens, a client tool of Anthropic's own up to 735 more
+(platform.claude.com/docs/en/agents-and-tools/tool-use/overview, "Pricing")."""
+_TOOLSET_TOKENS = 20_000
+"""Toolsets bring dozens of definitions; nobody has published their size, so this is twice the largest known."""
+_LEAST_THINKING = 1_024
+
+
+class MessagesRequest(WireRequest):
+    """A request for a message."""
+
+    __slots__ = ()
+
+    def set_max_tokens(self, max_tokens: int) -> None:
+        """Ask for at most *max_tokens*; a thinking budget must stay below, so it gives way as far as it can."""
+        super().set_max_tokens(max_tokens)
+        thinking = self.document.get("thinking")
+        budget = thinking.get("budget_tokens") if type(thinking) is dict else None
+        if type(budget) is int and budget >= max_tokens > _LEAST_THINKING:
+            thinking["budget_tokens"] = max_tokens - 1
+
+
+def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) -> MessagesRequest:
+    """Read a request for a message.
+
+    Raises:
+        WireError: it cannot be read.
+    """
+    document = load_request(body)
+    texts = JsonTexts()
+    for key in document:
+        _walk_top(texts, document, key)
+    model = model_of(document)
+    tools = document.get("tools")
+    names = tool_names(tools)
+    if document.get("mcp_servers") and "mcp" not in names:
+        names += ("mcp",)
+    request = ModelRequest(
+        provider_name=provider_name,
+        model=model,
+        texts=tuple(texts.texts),
+        tool_names=names,
+        parameter_names=tuple(document),
+        max_tokens=limit_of(document, _LIMITS),
+        stream=bool(document.get("stream")),
+        input_tokens_bound=_bound(len(body), document, texts, model),
+        retry_count=retry_count(headers),
+    )
+    return MessagesRequest(body, document, texts, request, _LIMITS)
+
+
+def _walk_top(texts: JsonTexts, document: dict[str, Any], key: str) -> None:
+    value = document[key]
+    if key == "messages":
+        _walk_messages(texts, value)
+    elif key == "system":
+        texts.walk(document, key, "system", key)
+    elif key == "tools":
+        walk_tools(texts, document, key, key)
+    elif key in {"output_config", "output_format"} and type(value) is dict:
+        walk_schema(texts, value, key)
+    elif key not in _SETTINGS:
+        texts.walk(document, key, "user", key)
+
+
+def _walk_messages(texts: JsonTexts, messages: Any) -> None:
+    if type(messages) is not list:
+        raise WireError("'messages' is no list")
+    called: dict[str, str] = {}
+    for index, message in enumerate(messages):
+        place = f"messages[{index}]"
+        if type(message) is not dict:
+            texts.walk(messages, index, "user", place)
+            continue
+        role = ROLES.get(message.get("role"), "user")
+        for key, value in message.items():
+            if key == "content" and type(value) is list:
+                in_turn = role == "assistant" and index > _turn_start(messages)
+                walk_blocks(texts, value, role, f"{place}.content", called, in_turn=in_turn)
+            elif key != "role":
+                texts.walk(message, key, role, f"{place}.{key}")
+
+
+def _turn_start(messages: list[Any]) -> int:
+    """Return the number of the last message that the user, and not a tool, has said."""
+    for index in range(len(messages) - 1, -1, -1):
+        message = messages[index]
+        if type(message) is dict and message.get("role") == "user":
+            content = message.get("content")
+            if not (type(content) is list and any(_is_result(block) for block in content)):
+                return index
+    return -1
+
+
+def _is_result(block: Any) -> bool:
+    return type(block) is dict and str(block.get("type")).endswith("tool_result")
+
+
+def walk_blocks(
+    texts: JsonTexts,
+    blocks: list[Any],
+    role: Role,
+    place: str,
+    called: dict[str, str],
+    *,
+    in_turn: bool = True,
+) -> None:
+    """List the texts of a message's content.
+
+    Args:
+        called: takes the names of the tools called, by the call's id: a tool's result says only that.
+        in_turn: whether thinking must stay, because the turn still runs or this is a reply.
+    """
+    for index, block in enumerate(blocks):
+        where = f"{place}[{index}]"
+        if type(block) is not dict:
+            texts.walk(blocks, index, role, where)
+            continue
+        first = len(texts.texts)
+        walk_block(texts, block, role, where, called)
+        if block.get("type") == "thinking" and not in_turn:
+            texts.when_changed(first, partial(_leave_out, blocks, block))
+
+
+def _leave_out(blocks: list[Any], block: dict[str, Any]) -> None:
+    """Remove a thinking block; the API wants at least one block, so the last one becomes plain text."""
+    kept = [other for other in blocks if other is not block]
+    blocks[:] = kept or [{"type": "text", "text": block["thinking"]}]
+
+
+def walk_block(
+    texts: JsonTexts, block: dict[str, Any], role: Role, place: str, called: dict[str, str]
+) -> None:
+    """List the texts of one block."""
+    kind = str(block.get("type"))
+    if kind == "text" and len(block) == 2 and type(block.get("text")) is str:  # noqa: PLR2004 - most blocks are these
+        texts.add(block, "text", role, f"{place}.text")
+    elif kind in _CALLS:
+        name = str(block.get("name"))
+        called[str(block.get("id"))] = name
+        for key in block:
+            if key not in _CALL_SETTINGS:
+                texts.walk_values(block, key, role, f"{place}.{key}", name)
+    elif kind.endswith("tool_result"):
+        name = called.get(str(block.get("tool_use_id")))
+        for key in block:
+            if key not in _RESULT_SETTINGS:
+                texts.walk(block, key, "tool", f"{place}.{key}", name)
+    elif kind != "redacted_thinking":
+        texts.walk_object(block, role, place)
+
+
+def _bound(size: int, document: dict[str, Any], texts: JsonTexts, model: str) -> int | None:
+    """Return the most input tokens, with what Anthropic adds for tools; ``None`` where it adds what it finds."""
+    if any(
+        document.get(key)
+        for key in ("container", "mcp_servers", "context_management", "compaction", "thread")
+    ):
+        return None
+    bound = bound_of(size, texts.media, model, "anthropic")
+    if bound is None:
+        return None
+    tools = document.get("tools")
+    for tool in tools if type(tools) is list else ():
+        kind = tool.get("type") if type(tool) is dict else None
+        if kind in (None, "custom"):
+            continue
+        if not str(kind).startswith(_CLIENT_TOOLS):
+            return None
+        bound += _TOOLSET_TOKENS if "toolset" in str(kind) else _TOOL_PROMPT_TOKENS
+    return bound + _TOOL_PROMPT_TOKENS if tools else bound
+
+
+def read_response(body: bytes) -> WireResponse:
+    """Read a whole message, or an error in its place.
+
+    Raises:
+        WireError: it cannot be read.
+    """
+    document = load_object(body)
+    texts = JsonTexts()
+    content = document.get("content")
+    blocks = content if type(content) is list else []
+    walk_blocks(texts, blocks, "assistant", "content", {})
+    if document.get("error"):
+        texts.walk(document, "error", "assistant", "error")
+    reason = document.get("stop_reason")
+    return WireResponse(
+        body,
+        document,
+        texts,
+        tool_calls=[call for call in map(tool_call_of, blocks) if call is not None],
+        finish_reasons=(reason,) if type(reason) is str else (),
+        usage=anthropic_usage(document.get("usage")),
+    )
+
+
+def tool_call_of(block: Any) -> ToolCall | None:
+    """Return what a block asks the caller to run; ``None`` where it asks nothing."""
+    if type(block) is not dict or block.get("type") != "tool_use":
+        return None
+    return ToolCall(
+        str(block.get("name")), orjson.dumps(block.get("input", {})).decode(), str(block.get("id"))
+    )

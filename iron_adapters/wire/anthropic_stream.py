@@ -1,0 +1,180 @@
+"""The stream of a message: blocks that start, go on in deltas, and stop.
+
+Owns which delta carries which text, and the cumulative usage. What was held back goes into a delta before its block
+stops; thinking ends before its signature.
+Reference: https://docs.claude.com/en/docs/build-with-claude/streaming
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from iron_adapters.wire.anthropic_messages import walk_block
+from iron_adapters.wire.sse import write_event
+from iron_adapters.wire.streaming import OpenText, StreamRewriter
+from iron_adapters.wire.usage import anthropic_usage, overlaid
+from iron_policy.messages import Channel, ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from iron_adapters.wire.json_texts import JsonTexts
+    from iron_adapters.wire.streaming import TextReview
+
+_DELTAS = {
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "input_json_delta": "partial_json",
+    "compaction_delta": "content",
+}
+"""The kinds of delta that go on with a text, and the key of their piece of it."""
+_CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+
+
+class MessagesStream(StreamRewriter):
+    """The stream of a message."""
+
+    def __init__(self, review: TextReview, *, hide_usage: bool = False) -> None:
+        super().__init__(review, hide_usage=hide_usage)
+        self._started = False
+        self._usage: dict[str, Any] = {}
+        self._blocks: dict[Any, dict[str, Any]] = {}
+        self._arguments: dict[Any, list[str]] = {}
+
+    def _rewrite(self, document: dict[str, Any]) -> tuple[bytes, bool] | None:
+        kind = document.get("type")
+        if kind == "content_block_delta" and type(document.get("delta")) is dict:
+            return self._delta(document.get("index"), document["delta"])
+        if kind == "content_block_start" and type(document.get("content_block")) is dict:
+            return b"", self._start_block(document.get("index"), document["content_block"])
+        if kind == "content_block_stop":
+            return self._stop_block(document.get("index")), False
+        if kind == "message_start" and type(document.get("message")) is dict:
+            return b"", self._start(document["message"])
+        if kind == "message_delta":
+            return self._end_of_message(document), False
+        if kind == "message_stop":
+            return self._at_end(), False
+        if kind == "error" or document.get("error"):
+            self.error = True
+        return b"", self._whole(lambda texts: texts.walk_object(document, "assistant", str(kind)))
+
+    # -- the message ---------------------------------------------------------------------------------------
+
+    def _start(self, message: dict[str, Any]) -> bool:
+        self._started = True
+        if type(model := message.get("model")) is str:
+            self.model = model
+        self._add_usage(message.get("usage"))
+        return self._whole(partial(_walk_content, message))
+
+    def _end_of_message(self, document: dict[str, Any]) -> bytes:
+        self._add_usage(document.get("usage"))
+        delta = document.get("delta")
+        if type(delta) is dict and type(reason := delta.get("stop_reason")) is str:
+            self._reasons[0] = reason
+        return self._at_end()
+
+    def _add_usage(self, usage: Any) -> None:
+        self._usage = overlaid(self._usage, usage)
+        self.usage = anthropic_usage(self._usage) if self._usage else None
+
+    # -- its blocks ----------------------------------------------------------------------------------------
+
+    def _start_block(self, index: Any, block: dict[str, Any]) -> bool:
+        self._blocks[index] = block
+        kind = block.get("type")
+        if kind in _CALLS:
+            self._arguments[index] = []
+        field = {"text": "text", "thinking": "thinking"}.get(str(kind))
+        altered = False
+        if field is not None and type(text := block.get(field)) is str and text:
+            block[field] = self._piece(index, f"{field}_delta", text)
+            altered = block[field] != text
+            return altered | self._whole(partial(_walk_beside, block, field))
+        return self._whole(partial(_walk_block, block, index))
+
+    def _delta(self, index: Any, delta: dict[str, Any]) -> tuple[bytes, bool]:
+        kind = str(delta.get("type"))
+        if kind == "signature_delta":
+            return self._close(index), False
+        field = _DELTAS.get(kind)
+        if field is None or type(text := delta.get(field)) is not str:
+            return b"", self._whole(
+                lambda texts: texts.walk_object(delta, "assistant", f"content[{index}].citations")
+            )
+        if not text:
+            return b"", False
+        if kind == "input_json_delta":
+            self._arguments.setdefault(index, []).append(text)
+        released = self._piece(index, kind, text)
+        delta[field] = released
+        return b"", released != text
+
+    def _piece(self, index: Any, kind: str, text: str) -> str:
+        return self._push(index, text, partial(self._begin, index, kind))
+
+    def _begin(self, index: Any, kind: str) -> OpenText:
+        field = _DELTAS[kind]
+        in_json = kind == "input_json_delta"
+        name = self._blocks.get(index, {}).get("name") if in_json else None
+        place = f"content[{index}].{'input' if in_json else field}"
+
+        def event(text: str) -> bytes:
+            delta = {"type": kind, field: text}
+            return _event({"type": "content_block_delta", "index": index, "delta": delta})
+
+        return OpenText(Channel(place, "assistant", name, in_json), event)
+
+    def _stop_block(self, index: Any) -> bytes:
+        rest = self._close(index)
+        block = self._blocks.pop(index, {})
+        said = "".join(self._arguments.pop(index, ()))
+        if block.get("type") == "tool_use":
+            said = said or orjson.dumps(block.get("input") or {}).decode()
+            self.review.tool_call(ToolCall(str(block.get("name")), said, str(block.get("id"))))
+        return rest
+
+    # -- ends ----------------------------------------------------------------------------------------------
+
+    def _at_end(self) -> bytes:
+        return b"".join([self._stop_block(index) for index in list(self._blocks)]) + self._close_all()
+
+    def _end_early(self) -> Iterable[bytes]:
+        if not self._started:
+            yield _event({"type": "message_start", "message": _empty_message(self.model)})
+        for index in list(self._blocks):
+            yield self._close(index)
+            yield _event({"type": "content_block_stop", "index": index})
+        self._reasons[0] = "max_tokens"
+        delta = {"stop_reason": "max_tokens", "stop_sequence": None}
+        usage = {"output_tokens": self.usage.output_tokens if self.usage else 0}
+        yield _event({"type": "message_delta", "delta": delta, "usage": usage})
+        yield _event({"type": "message_stop"})
+
+
+def _empty_message(model: str | None) -> dict[str, Any]:
+    usage = {"input_tokens": 0, "output_tokens": 0}
+    message = {"id": "msg_iron", "type": "message", "role": "assistant", "content": [], "model": model or ""}
+    return {**message, "stop_reason": None, "stop_sequence": None, "usage": usage}
+
+
+def _event(document: dict[str, Any]) -> bytes:
+    return write_event(orjson.dumps(document), document["type"])
+
+
+def _walk_content(message: dict[str, Any], texts: JsonTexts) -> None:
+    texts.walk(message, "content", "assistant", "content") if message.get("content") else None
+
+
+def _walk_block(block: dict[str, Any], index: Any, texts: JsonTexts) -> None:
+    walk_block(texts, block, "assistant", f"content[{index}]", {})
+
+
+def _walk_beside(block: dict[str, Any], field: str, texts: JsonTexts) -> None:
+    """List what a starting block says besides its text, such as the sources it cites."""
+    for key in block.keys() - {field, "type", "signature"}:
+        texts.walk(block, key, "assistant", f"content.{key}")

@@ -1,0 +1,177 @@
+"""A request and a reply on the wire: what the engine sees of them, and the bytes they become.
+
+Owns the one rule that a body nobody altered stays the very bytes that came. Knows no dialect: codecs list the texts
+and say which keys mean what.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from iron_adapters.wire.json_bodies import dump, restore_long_integers
+from iron_policy.exceptions import WireError
+from iron_policy.messages import ModelResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from iron_adapters.wire.json_texts import JsonTexts
+    from iron_policy.messages import ModelRequest, ToolCall, Usage
+
+_RETRY_HEADER = "x-stainless-retry-count"
+
+
+class _Body:
+    """A document, its bytes and its texts."""
+
+    __slots__ = ("_changed", "_exact", "_raw", "_texts", "document")
+
+    def __init__(self, raw: bytes, document: dict[str, Any], texts: JsonTexts) -> None:
+        self.document = document
+        self._raw = raw
+        self._texts = texts
+        self._changed = False
+        self._exact = False
+
+    def rewrite(self, texts: Sequence[str]) -> None:
+        """Put *texts*, as many as were listed and in their order, in place of those; at most once."""
+        self._about_to_change()
+        self._changed |= self._texts.rewrite(texts)
+
+    def body(self) -> bytes:
+        """Return the body: the very bytes that came where nothing has changed."""
+        return dump(self.document) if self._changed else self._raw
+
+    def _set(self, key: str, value: Any) -> None:
+        if self.document.get(key) != value:
+            self._about_to_change()
+            self.document[key] = value
+            self._changed = True
+
+    def _about_to_change(self) -> None:
+        if not self._exact:
+            self._exact = True
+            restore_long_integers(self.document, self._raw)
+
+
+class WireRequest(_Body):
+    """A request that was read, to be judged, altered and sent.
+
+    Attributes:
+        request: what the engine judges.
+        hide_usage: whether the stream is to lose what :meth:`ask_for_usage` has added to it.
+    """
+
+    __slots__ = ("_limit_keys", "hide_usage", "request")
+
+    def __init__(
+        self,
+        raw: bytes,
+        document: dict[str, Any],
+        texts: JsonTexts,
+        request: ModelRequest,
+        limit_keys: Sequence[str] = (),
+    ) -> None:
+        super().__init__(raw, document, texts)
+        self.request = request
+        self.hide_usage = False
+        self._limit_keys = tuple(limit_keys)
+
+    def set_max_tokens(self, max_tokens: int) -> None:
+        """Ask for at most *max_tokens* of output, under each key that the caller used, or the endpoint's own."""
+        used = [key for key in self._limit_keys if self.document.get(key) is not None]
+        for key in used or self._limit_keys[:1]:
+            self._set(key, max_tokens)
+
+    def set_model(self, model: str) -> None:
+        """Ask *model* instead."""
+        self._set("model", model)
+
+    def ask_for_usage(self) -> None:
+        """See that a stream will report its usage. Most dialects always do."""
+
+
+class UsageOnRequest(WireRequest):
+    """A request whose stream reports usage only if asked: OpenAI's chat completions and completions."""
+
+    __slots__ = ()
+
+    def ask_for_usage(self) -> None:
+        """Add ``stream_options.include_usage`` to a stream without it, and remember to hide what it brings."""
+        if not self.request.stream:
+            return
+        options = self.document.get("stream_options")
+        options = options if type(options) is dict else {}
+        if options.get("include_usage") is not True:
+            self._set("stream_options", {**options, "include_usage": True})
+            self.hide_usage = True
+
+
+class WireResponse(_Body):
+    """A whole reply that was read, to be reviewed, altered and handed on.
+
+    Attributes:
+        response: what the engine reviews.
+    """
+
+    __slots__ = ("response",)
+
+    def __init__(
+        self,
+        raw: bytes,
+        document: dict[str, Any],
+        texts: JsonTexts,
+        *,
+        tool_calls: Sequence[ToolCall] = (),
+        finish_reasons: Sequence[str] = (),
+        usage: Usage | None = None,
+    ) -> None:
+        super().__init__(raw, document, texts)
+        model = document.get("model")
+        self.response = ModelResponse(
+            model=model if type(model) is str else None,
+            texts=tuple(texts.texts),
+            tool_calls=tuple(tool_calls),
+            finish_reasons=tuple(finish_reasons),
+            usage=usage,
+        )
+
+
+def model_of(document: Mapping[str, Any], default: str | None = None) -> str:
+    """Return the model that a request asks for.
+
+    Raises:
+        WireError: it asks for none.
+    """
+    model = document.get("model", default)
+    if type(model) is not str or not model:
+        raise WireError("the body names no 'model'")
+    return model
+
+
+def count_of(document: Mapping[str, Any], key: str) -> int:
+    """Return how many replies ``document[key]`` asks for, at least one.
+
+    Raises:
+        WireError: it is no whole number, so that nobody knows how many would be billed.
+    """
+    value = document.get(key)
+    if value is None:
+        return 1
+    if type(value) is not int:
+        raise WireError(f"{key!r} is no whole number")
+    return max(value, 1)
+
+
+def limit_of(document: Mapping[str, Any], keys: Sequence[str]) -> int | None:
+    """Return the largest of the output limits given under *keys*; ``None`` where there is none to rely on."""
+    given = [document[key] for key in keys if document.get(key) is not None]
+    if not given or any(type(value) is not int or value < 0 for value in given):
+        return None
+    return max(given)
+
+
+def retry_count(headers: Mapping[str, str]) -> int:
+    """Return how often the caller's SDK says it has tried this call before."""
+    given = headers.get(_RETRY_HEADER) or headers.get("X-Stainless-Retry-Count") or "0"
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 5 else 0  # noqa: PLR2004 - digits

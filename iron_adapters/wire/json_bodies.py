@@ -1,0 +1,100 @@
+"""JSON bodies as bytes: reading them so that no string can hide, writing them so that no number changes.
+
+Owns the limits of what is read (UTF-8, one value to a key, at most 254 levels) and the exactness of what is written
+back. Knows no dialect and no text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from iron_policy.exceptions import WireError
+
+_LONG_INTEGER = b"0" * 20
+"""orjson reads integers of 64 bits, which have up to 20 digits; a longer one becomes a float."""
+_DIGITS = bytes(ord("0") if chr(code).isdigit() else ord(" ") for code in range(128)) + b" " * 128
+
+
+def load_request(body: bytes) -> dict[str, Any]:
+    """Read a request's body.
+
+    Raises:
+        WireError: it is no JSON object in UTF-8, is nested deeper than 254 levels, or has a key twice, so that the
+            provider might read another text than the one that is judged here.
+    """
+    document = load_object(body)
+    if not keeps_every_string(body, document):
+        raise WireError("the body has an object with the same key twice: send each key once")
+    return document
+
+
+def load_object(body: bytes) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        WireError: *body* is none, in UTF-8 and of at most 1,024 levels.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise WireError("the body is no JSON that can be read: send UTF-8, without NaN or infinity") from None
+    if type(document) is not dict:
+        raise WireError("the body is no JSON object")
+    return document
+
+
+def keeps_every_string(raw: bytes, document: Any) -> bool:
+    r"""Tell whether *document*, read from *raw*, still has every string of it: a key given twice loses its first value.
+
+    Every string costs two quotes. What is written for *document* has those of *raw*, and one for each ``\u0022``;
+    a lost key makes it fewer, and nothing else can make it more.
+
+    Raises:
+        WireError: *document* is nested deeper than 254 levels.
+    """
+    try:
+        written = orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        raise WireError("the body is nested too deeply: use at most 254 levels") from None
+    return written.count(b'"') == raw.count(b'"') + _escaped_quotes(raw)
+
+
+def dump(document: Any) -> bytes:
+    """Write *document* compactly, also integers of more than 64 bits."""
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        import json  # only here: three in a million bodies have such integers
+
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def restore_long_integers(document: Any, raw: bytes) -> None:
+    """Put integers of more than 64 bits back into *document*, which was read from *raw* and has still its shape."""
+    if _LONG_INTEGER not in raw.translate(_DIGITS):
+        return
+    import json  # only here, see above
+
+    try:
+        exact = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise WireError("the body has a number with too many digits to be kept exact") from None
+    _copy_integers(document, exact)
+
+
+def _copy_integers(document: Any, exact: Any) -> None:
+    pairs = enumerate(exact) if type(exact) is list else exact.items()
+    for key, value in pairs:
+        if type(value) is int and type(document[key]) is float:
+            document[key] = value
+        elif type(value) in {dict, list}:
+            _copy_integers(document[key], value)
+
+
+def _escaped_quotes(raw: bytes) -> int:
+    r"""Count ``\u0022`` outside of ``\\u0022``, which is a backslash and a word."""
+    if b"\\u0022" not in raw:
+        return 0
+    return raw.replace(b"\\\\", b"").count(b"\\u0022")

@@ -1,0 +1,249 @@
+"""Every text position of one JSON document: listed in order, and written back where it was found.
+
+Owns the walk over parts whose shape nobody fixed (all strings count, but for identifiers and encoded data), JSON
+inside strings, and the writing back. Knows no dialect: which key holds a message or a tool is its caller's business.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from iron_adapters.wire.json_bodies import dump, keeps_every_string, restore_long_integers
+from iron_policy.exceptions import WireError
+from iron_policy.messages import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from iron_policy.messages import Role
+
+IDENTIFIERS = frozenset({
+    "type", "id", "object", "role", "status", "index", "phase", "detail", "format", "media_type", "mime_type",
+    "call_id", "tool_call_id", "tool_use_id", "tool_id", "item_id", "file_id", "response_id", "container_id",
+    "approval_request_id", "caller_id", "vector_store_id",
+    "approval_id", "session_id", "signature", "encrypted_content", "encrypted_index", "encrypted_stdout",
+    "execution", "obfuscation", "thought_signature",
+})  # fmt: skip
+"""Keys whose strings are names given by the provider, choices of a closed set, or sealed by the provider."""
+
+SETTINGS = frozenset({"cache_control", "prompt_cache_breakpoint", "caller", "logprobs"})
+"""Keys whose objects hold no text of their own; log probabilities repeat the text beside them."""
+
+ENCODED = frozenset({
+    "data", "file_data", "b64_json", "result", "image_url", "url", "file_url", "image", "blob",
+    "partial_image_b64",
+})  # fmt: skip
+"""Keys that may hold encoded bytes, as base64 or as a ``data:`` URL, in place of text."""
+
+MEDIA_TYPES = frozenset({
+    "image", "image_url", "input_image", "computer_screenshot", "image_file", "input_audio", "audio",
+    "file", "input_file", "document", "container_upload", "item_reference", "input_video", "video_url",
+})  # fmt: skip
+"""Types of parts that may bring input in another form than text."""
+
+DOCUMENT_TYPES = frozenset(
+    {"document", "file", "input_file", "search_result", "web_search_result", "web_fetch_result"}
+)
+
+_NESTING = frozenset({dict, list})
+_JSON_STARTS = frozenset("{[ \t\r\n")
+_LONG_NUMBER = 1_000_000
+"""Numbers of seven digits and more may be identifiers: telephone, account and card numbers."""
+_ENCODED_LENGTH = 64
+
+
+class JsonTexts:
+    """Collect the texts of one document; write their replacements back into it.
+
+    Args:
+        parse_json: whether JSON within strings is walked; otherwise such a string is one raw text, as it is where
+            it has been streamed in pieces.
+
+    Attributes:
+        texts: every text, in the order in which it stands in the document.
+        media: parts that may bring images, sound or files, for whoever bounds their tokens.
+    """
+
+    __slots__ = ("_effects", "_parses", "_slots", "media", "texts")
+
+    def __init__(self, *, parse_json: bool = True) -> None:
+        self._parses = parse_json
+        self.texts: list[Text] = []
+        self.media: list[dict[str, Any]] = []
+        self._slots: list[tuple[Any, Any, bool]] = []
+        self._effects: list[tuple[int, int, Callable[[], object]]] = []
+
+    def add(
+        self,
+        container: Any,
+        key: Any,
+        role: Role,
+        place: str,
+        tool_name: str | None = None,
+        in_json: bool = False,
+    ) -> None:
+        """List the string ``container[key]``."""
+        text = container[key]
+        if text:
+            self.texts.append(Text(text, role, place, tool_name, in_json))
+            self._slots.append((container, key, False))
+
+    def add_key(
+        self, container: dict[str, Any], key: str, role: Role, place: str, tool_name: str | None = None
+    ) -> None:
+        """List *key* itself. It never stands in a place: places are recorded, and a free key may be a name."""
+        if key:
+            self.texts.append(Text(key, role, place, tool_name))
+            self._slots.append((container, key, True))
+
+    def walk(self, container: Any, key: Any, role: Role, place: str, tool_name: str | None = None) -> None:
+        """List every text of ``container[key]``, whatever its shape."""
+        value = container[key]
+        kind = type(value)
+        if kind is str:
+            self.add(container, key, role, place, tool_name)
+        elif kind is dict:
+            self.walk_object(value, role, place, tool_name)
+        elif kind is list:
+            for index in range(len(value)):
+                self.walk(value, index, role, f"{place}[{index}]", tool_name)
+
+    def walk_object(self, part: dict[str, Any], role: Role, place: str, tool_name: str | None = None) -> None:
+        """List every text of an object, but for identifiers and encoded data."""
+        part_type = part.get("type")
+        if type(part_type) is str:
+            if part_type in MEDIA_TYPES:
+                self.media.append(part)
+            if part_type in DOCUMENT_TYPES:
+                role = "document"
+        first = len(self.texts)
+        for key, value in part.items():
+            kind = type(value)
+            if kind is str:
+                if key in IDENTIFIERS or (key in ENCODED and is_encoded(part, key, value)):
+                    continue
+            elif kind not in _NESTING or key in SETTINGS:
+                continue
+            if key.isidentifier():
+                self.walk(part, key, role, f"{place}.{key}", tool_name)
+            else:
+                self.add_key(part, key, role, place, tool_name)
+                self.walk(part, key, role, place, tool_name)
+        if part.get("logprobs"):
+            self.when_changed(first, partial(part.update, logprobs=[]))
+
+    def walk_json(
+        self, container: Any, key: Any, role: Role, place: str, tool_name: str | None = None
+    ) -> None:
+        """List the texts within the JSON that the string ``container[key]`` holds: keys, strings and long numbers.
+
+        A string that is no JSON, or that has a key twice, is one text.
+        """
+        raw = container[key]
+        document = _nested(raw) if self._parses and type(raw) is str else None
+        if document is None:
+            if type(raw) is str:
+                self.add(container, key, role, place, tool_name, in_json=True)
+            else:
+                self.walk_values(container, key, role, place, tool_name)
+            return
+        first = len(self.texts)
+        holder = [document]
+        self.walk_values(holder, 0, role, place, tool_name)
+
+        def write_back() -> None:
+            container[key] = dump(holder[0]).decode()
+
+        self.when_changed(first, write_back)
+
+    def walk_values(
+        self, container: Any, key: Any, role: Role, place: str, tool_name: str | None = None
+    ) -> None:
+        """List every leaf of a free value such as a tool's arguments: strings, keys, and numbers of seven digits."""
+        value = container[key]
+        kind = type(value)
+        if kind is str:
+            self.add(container, key, role, place, tool_name)
+        elif kind is int or kind is float:
+            if not -_LONG_NUMBER < value < _LONG_NUMBER:
+                digits = str(int(value)) if kind is float and value.is_integer() else str(value)
+                self.texts.append(Text(digits, role, place, tool_name))
+                self._slots.append((container, key, False))
+        elif kind is list:
+            for index in range(len(value)):
+                self.walk_values(value, index, role, place, tool_name)
+        elif kind is dict:
+            for name in value:
+                self.add_key(value, name, role, place, tool_name)
+                self.walk_values(value, name, role, place, tool_name)
+
+    def when_changed(self, first: int, effect: Callable[[], object]) -> None:
+        """Have *effect* carried out once if any text from number *first* to the last one so far is altered."""
+        if len(self.texts) > first:
+            self._effects.append((first, len(self.texts), effect))
+
+    def rewrite(self, texts: Sequence[str]) -> bool:
+        """Put *texts* in place of those listed; tell whether any differs.
+
+        Raises:
+            ValueError: there are not as many as were listed.
+        """
+        changed = [
+            number for number, (new, old) in enumerate(zip(texts, self.texts, strict=True)) if new != old.text
+        ]
+        renamed: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}
+        for number in changed:
+            container, key, is_key = self._slots[number]
+            if is_key:
+                renamed.setdefault(id(container), (container, {}))[1][key] = texts[number]
+            else:
+                container[key] = texts[number]
+        for container, names in renamed.values():
+            _rename(container, names)
+        for first, end, effect in self._effects:
+            position = bisect_left(changed, first)
+            if position < len(changed) and changed[position] < end:
+                effect()
+        return bool(changed)
+
+
+def is_encoded(part: dict[str, Any], key: str, value: str) -> bool:
+    """Tell whether ``part[key]`` is bytes in base64 or a ``data:`` URL of such, rather than text."""
+    if value.startswith("data:"):
+        return ";base64," in value[:256] and " " not in value and "@" not in value
+    if part.get("type") == "text":
+        return False
+    if key == "data" and (part.get("type") == "base64" or "format" in part):
+        return True
+    return len(value) >= _ENCODED_LENGTH and value.isascii() and not any(mark in value for mark in " @.:<{")
+
+
+def _nested(raw: str) -> Any:
+    """Return the object or list that *raw* holds, ``None`` where it is none or hides a string."""
+    if raw[:1] not in _JSON_STARTS:
+        return None
+    encoded = raw.encode()
+    try:
+        document = orjson.loads(encoded)
+        if type(document) not in _NESTING or not keeps_every_string(encoded, document):
+            return None
+        restore_long_integers(document, encoded)
+    except (orjson.JSONDecodeError, WireError):
+        return None
+    return document
+
+
+def _rename(container: dict[str, Any], names: dict[str, str]) -> None:
+    """Rename keys in place, keeping their order; two that become one keep apart by a number."""
+    items = [(names.get(key, key), value) for key, value in container.items()]
+    container.clear()
+    for name, value in items:
+        unique, count = name, 1
+        while unique in container:
+            count += 1
+            unique = f"{name}_{count}"
+        container[unique] = value

@@ -1,0 +1,244 @@
+"""The stream of a chat completion or a completion: ``data:`` lines that end in ``[DONE]``.
+
+Owns which delta carries which text, by choice and by tool call, and the chunks that are put in or left out.
+Reference: https://platform.openai.com/docs/api-reference/chat-streaming
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from iron_adapters.wire.sse import write_event
+from iron_adapters.wire.streaming import OpenText, StreamRewriter
+from iron_adapters.wire.usage import openai_usage
+from iron_policy.messages import Channel, ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from iron_adapters.wire.json_texts import JsonTexts
+    from iron_adapters.wire.streaming import TextReview
+
+DONE = b"data: [DONE]\n\n"
+_EMPTY = {"id": "chatcmpl-iron", "object": "", "created": 0, "model": ""}
+_OWN = frozenset({"choices", "usage", "error", "obfuscation"})
+"""Keys that belong to one chunk only."""
+_SETTINGS = frozenset({"role", "id", "index", "type", "name"})
+_PIECEWISE = frozenset({"content", "reasoning_details"})
+"""Lists in a delta whose texts go on in the next delta; those of other lists are whole."""
+_SAID = (("function", "arguments", True), ("custom", "input", False))
+
+
+class _Call:
+    """A tool call that is being written."""
+
+    __slots__ = ("call_id", "name", "said")
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.call_id: str | None = None
+        self.said: list[str] = []
+
+
+class ChatStream(StreamRewriter):
+    """The stream of a chat completion."""
+
+    def __init__(self, review: TextReview, *, hide_usage: bool = False) -> None:
+        super().__init__(review, hide_usage=hide_usage)
+        self._last: dict[str, Any] = {**_EMPTY, "object": self._object}
+        self._seen: dict[Any, None] = {}
+        self._calls: dict[Any, dict[Any, _Call]] = {}
+
+    _object = "chat.completion.chunk"
+
+    def _rewrite(self, document: dict[str, Any]) -> tuple[bytes, bool] | None:
+        if type(model := document.get("model")) is str and model:
+            self.model = model
+        choices = document.get("choices")
+        if (usage := openai_usage(document.get("usage"))) is not None:
+            self.usage = usage
+        altered = False
+        if self.hide_usage and "usage" in document:
+            if not choices and usage is not None:
+                return None
+            del document["usage"]
+            altered = True
+        if document.get("error"):
+            self.error = True
+            altered |= self._whole(lambda texts: texts.walk(document, "error", "assistant", "error"))
+        before = b""
+        if type(choices) is list and choices:
+            self._last = document
+            for choice in choices:
+                if type(choice) is dict:
+                    put_in, changed = self._rewrite_choice(choice)
+                    before += put_in
+                    altered |= changed
+        return before, altered
+
+    def _rewrite_choice(self, choice: dict[str, Any]) -> tuple[bytes, bool]:
+        number = choice.get("index", 0)
+        self._seen[number] = None
+        changed = self._rewrite_texts(number, choice)
+        before = b""
+        if type(reason := choice.get("finish_reason")) is str:
+            self._reasons[number] = reason
+            before = self._end_choice(number)
+            if before and (said := self._take_text(choice)):
+                before = self._chunk(number, said) + before
+                changed = True
+        if changed and choice.get("logprobs"):
+            choice["logprobs"] = None
+        return before, changed
+
+    def _take_text(self, choice: dict[str, Any]) -> dict[str, Any]:
+        """Empty the delta of a chunk that also ends its choice: what was held back comes after it, before the end."""
+        said, choice["delta"] = choice.get("delta") or {}, {}
+        return said
+
+    def _rewrite_texts(self, number: Any, choice: dict[str, Any]) -> bool:
+        """Alter the texts of a choice's delta in place."""
+        delta = choice.get("delta")
+        if type(delta) is not dict:
+            return False
+        changed = False
+        for key, value in delta.items():
+            kind = type(value)
+            if kind is str:
+                if value and key not in _SETTINGS:
+                    changed |= self._piece(delta, key, number, (key,))
+            elif kind is list and key == "tool_calls":
+                for position, call in enumerate(value):
+                    if type(call) is dict:
+                        changed |= self._tool_piece(number, call.get("index", position), call)
+            elif kind is dict and key == "function_call":
+                changed |= self._tool_piece(number, -1, {"function": value})
+            elif kind is dict and key == "audio" and value.get("transcript"):
+                changed |= self._piece(value, "transcript", number, (key, None, None, "transcript"))
+            elif kind is list and key in _PIECEWISE:
+                changed |= self._pieces(number, key, value)
+            elif kind is dict or kind is list:
+                changed |= self._whole(partial(_walk, delta, key, number))
+        return changed
+
+    def _piece(self, holder: dict[str, Any], field: str, number: Any, path: tuple[Any, ...]) -> bool:
+        text = holder[field]
+        released = self._push((number, *path), text, partial(self._begin_text, number, path))
+        if released == text:
+            return False
+        holder[field] = released
+        return True
+
+    def _pieces(self, number: Any, key: str, parts: list[Any]) -> bool:
+        """Alter the texts of a list of parts, each of which goes on in the part of the same number and type."""
+        changed = False
+        for position, part in enumerate(parts):
+            if type(part) is not dict:
+                continue
+            place = part.get("index", position)
+            for field in ("text", "summary", "thinking", "refusal"):
+                if type(value := part.get(field)) is str and value:
+                    changed |= self._piece(part, field, number, (key, place, part.get("type"), field))
+                elif type(value) is list:
+                    changed |= self._pieces(number, f"{key}.{place}.{field}", value)
+        return changed
+
+    def _begin_text(self, number: Any, path: tuple[Any, ...]) -> OpenText:
+        """Open the channel of a text, whose *path* leads to it in the delta."""
+        place = f"choices[{number}].message.{path[0]}"
+        if len(path) == 1:
+            return OpenText(Channel(place), lambda text: self._chunk(number, {path[0]: text}))
+        key, position, kind, field = path
+        top, *inner = key.split(".")
+        if kind is None and position is None:
+            return OpenText(
+                Channel(f"{place}.{field}"), lambda text: self._chunk(number, {key: {field: text}})
+            )
+
+        def event(text: str) -> bytes:
+            part: Any = {"type": kind, field: text}
+            if top == "reasoning_details":
+                part["index"] = position
+            for name in reversed(inner[1::2]):
+                part = {"type": name, name: [part]}
+            return self._chunk(number, {top: [part]})
+
+        return OpenText(Channel(f"choices[{number}].message.{key}[{position}].{field}"), event)
+
+    # -- tool calls ----------------------------------------------------------------------------------------
+
+    def _tool_piece(self, number: Any, place: Any, call: dict[str, Any]) -> bool:
+        begun = self._calls.setdefault(number, {}).setdefault(place, _Call())
+        if type(call_id := call.get("id")) is str and call_id:
+            begun.call_id = call_id
+        changed = False
+        for key, field, in_json in _SAID:
+            function = call.get(key)
+            if type(function) is not dict:
+                continue
+            if type(name := function.get("name")) is str and not begun.said:
+                begun.name = name if name.startswith(begun.name) else begun.name + name
+            text = function.get(field)
+            if type(text) is str and text:
+                begun.said.append(text)
+                begin = partial(self._begin_call, number, place, key, field, begun.name, in_json)
+                released = self._push((number, "tool_calls", place), text, begin)
+                if released != text:
+                    function[field] = released
+                    changed = True
+        return changed
+
+    def _begin_call(
+        self, number: Any, place: Any, key: str, field: str, name: str, in_json: bool
+    ) -> OpenText:
+        if place == -1:
+            channel = Channel(
+                f"choices[{number}].message.function_call.arguments", "assistant", name, in_json
+            )
+            return OpenText(channel, lambda text: self._chunk(number, {"function_call": {field: text}}))
+        where = f"choices[{number}].message.tool_calls[{place}].{key}.{field}"
+        return OpenText(
+            Channel(where, "assistant", name, in_json),
+            lambda text: self._chunk(number, {"tool_calls": [{"index": place, key: {field: text}}]}),
+        )
+
+    # -- ends ----------------------------------------------------------------------------------------------
+
+    def _end_choice(self, number: Any) -> bytes:
+        """Return what choice *number* held back, and hand its tool calls over for judgement."""
+        rest = self._close_all(key for key in list(self._open) if key[0] == number)
+        calls = self._calls.pop(number, {})
+        for place in sorted(calls, key=str):
+            call = calls[place]
+            self.review.tool_call(ToolCall(call.name, "".join(call.said), call.call_id))
+        return rest
+
+    def _at_end(self) -> bytes:
+        numbers = dict.fromkeys([*(key[0] for key in self._open), *self._calls])
+        return b"".join([self._end_choice(number) for number in numbers])
+
+    def _end_early(self) -> Iterable[bytes]:
+        yield self._close_all()
+        unfinished = [number for number in self._seen if number not in self._reasons]
+        for number in unfinished or ([] if self._reasons else [0]):
+            self._reasons[number] = "length"
+            yield self._chunk(number, {}, "length")
+        yield DONE
+
+    def _chunk(self, number: Any, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+        choice = self._choice(number, delta, finish_reason)
+        chunk = {key: value for key, value in self._last.items() if key not in _OWN}
+        chunk["choices"] = [choice]
+        if "usage" in self._last:
+            chunk["usage"] = None
+        return write_event(orjson.dumps(chunk))
+
+    def _choice(self, number: Any, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+        return {"index": number, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+
+
+def _walk(delta: dict[str, Any], key: str, number: Any, texts: JsonTexts) -> None:
+    texts.walk(delta, key, "assistant", f"choices[{number}].message.{key}")

@@ -1,0 +1,101 @@
+"""OpenAI's legacy completions: a prompt in, texts out, whole or streamed.
+
+Owns the places of text in them. Reference: https://platform.openai.com/docs/api-reference/completions
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from iron_adapters.wire.bodies import UsageOnRequest, WireResponse, count_of, limit_of, model_of, retry_count
+from iron_adapters.wire.json_bodies import load_object, load_request
+from iron_adapters.wire.json_texts import JsonTexts
+from iron_adapters.wire.openai_chat_stream import ChatStream
+from iron_adapters.wire.openai_embeddings import walk_texts
+from iron_adapters.wire.streaming import OpenText
+from iron_adapters.wire.usage import openai_usage
+from iron_policy.messages import Channel, ModelRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LIMITS = ("max_tokens",)
+_SETTINGS = frozenset({"model", "stream_options", "logit_bias"})
+
+
+def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) -> UsageOnRequest:
+    """Read a request for a completion.
+
+    Raises:
+        WireError: it cannot be read, or its prompt is token ids.
+    """
+    document = load_request(body)
+    texts = JsonTexts()
+    for key in document:
+        if key == "prompt":
+            walk_texts(texts, document, key, "user")
+        elif key not in _SETTINGS:
+            texts.walk(document, key, "user", key)
+    prompt = document.get("prompt")
+    prompts = max(len(prompt), 1) if type(prompt) is list else 1
+    request = ModelRequest(
+        provider_name=provider_name,
+        operation_name="text_completion",
+        model=model_of(document),
+        texts=tuple(texts.texts),
+        parameter_names=tuple(document),
+        max_tokens=limit_of(document, _LIMITS),
+        choice_count=prompts * max(count_of(document, "n"), count_of(document, "best_of")),
+        stream=bool(document.get("stream")),
+        input_tokens_bound=len(body),
+        retry_count=retry_count(headers),
+    )
+    return UsageOnRequest(body, document, texts, request, _LIMITS)
+
+
+def read_response(body: bytes) -> WireResponse:
+    """Read a whole completion.
+
+    Raises:
+        WireError: it cannot be read.
+    """
+    document = load_object(body)
+    texts = JsonTexts()
+    reasons = []
+    choices = document.get("choices")
+    for index, choice in enumerate(choices if type(choices) is list else ()):
+        if type(choice) is not dict:
+            continue
+        first = len(texts.texts)
+        texts.walk(choice, "text", "assistant", f"choices[{index}].text") if "text" in choice else None
+        if type(reason := choice.get("finish_reason")) is str:
+            reasons.append(reason)
+        if choice.get("logprobs"):
+            texts.when_changed(first, partial(choice.update, logprobs=None))
+    if document.get("error"):
+        texts.walk(document, "error", "assistant", "error")
+    usage = openai_usage(document.get("usage"))
+    return WireResponse(body, document, texts, finish_reasons=reasons, usage=usage)
+
+
+class CompletionStream(ChatStream):
+    """The stream of a completion: chunks as in a chat, with ``text`` in place of ``delta``."""
+
+    _object = "text_completion"
+
+    def _take_text(self, choice: dict[str, Any]) -> dict[str, Any]:
+        said, choice["text"] = {"text": choice.get("text")}, ""
+        return said
+
+    def _rewrite_texts(self, number: Any, choice: dict[str, Any]) -> bool:
+        if type(choice.get("text")) is not str or not choice["text"]:
+            return False
+        return self._piece(choice, "text", number, ("text",))
+
+    def _begin_text(self, number: Any, path: tuple[Any, ...]) -> OpenText:
+        del path
+        return OpenText(Channel(f"choices[{number}].text"), lambda text: self._chunk(number, {"text": text}))
+
+    def _choice(self, number: Any, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+        return {"text": "", "index": number, "logprobs": None, "finish_reason": finish_reason, **delta}

@@ -1,0 +1,230 @@
+"""OpenAI's responses: where their texts are, item by item.
+
+Owns the places of text in requests and whole replies. A reply repeats much of its request (instructions, tools,
+metadata): that is no text of the model and stays as it is. Streams are in ``openai_responses_stream``.
+Reference: https://platform.openai.com/docs/api-reference/responses
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from iron_adapters.wire.bodies import WireRequest, WireResponse, limit_of, model_of, retry_count
+from iron_adapters.wire.json_bodies import load_object, load_request
+from iron_adapters.wire.json_texts import JsonTexts
+from iron_adapters.wire.media import bound_of
+from iron_adapters.wire.openai_chat import ROLES, walk_format
+from iron_adapters.wire.tool_schemas import tool_names, walk_tools
+from iron_adapters.wire.usage import openai_usage
+from iron_policy.messages import ModelRequest, ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from iron_policy.messages import Role
+
+_LIMITS = ("max_output_tokens",)
+_SETTINGS = frozenset({
+    "model", "stream", "stream_options", "include", "truncation", "tool_choice", "previous_response_id", "reasoning",
+    "service_tier", "conversation", "context_management", "prompt_cache_retention", "prompt_cache_options",
+    "store", "background", "access_programs", "image", "moderation",
+})  # fmt: skip
+_ITEM_SETTINGS = frozenset({
+    "type", "id", "role", "status", "call_id", "name", "namespace", "phase", "server_label", "execution",
+    "encrypted_content", "approval_request_id", "caller", "container_id", "environment", "output_format", "size",
+    "quality", "background", "recipient", "created_by",
+})  # fmt: skip
+_OWN_INPUT_ONLY = frozenset({"function", "custom", "namespace", "local_shell", "apply_patch"})
+"""Tools that bring the model nothing but what the caller sends."""
+_CALLED = {
+    "function_call": "arguments",
+    "custom_tool_call": "input",
+    "mcp_approval_request": "arguments",
+    "local_shell_call": "action",
+    "shell_call": "action",
+    "computer_call": "action",
+    "apply_patch_call": "operation",
+}
+"""Items that ask the caller to run something, and the key that says what."""
+
+
+def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) -> WireRequest:
+    """Read a request for a response.
+
+    Raises:
+        WireError: it cannot be read.
+    """
+    document = load_request(body)
+    texts = JsonTexts()
+    for key in document:
+        _walk_top(texts, document, key)
+    model = model_of(document)
+    request = ModelRequest(
+        provider_name=provider_name,
+        model=model,
+        texts=tuple(texts.texts),
+        tool_names=tool_names(document.get("tools")),
+        parameter_names=tuple(document),
+        max_tokens=limit_of(document, _LIMITS),
+        stream=bool(document.get("stream")),
+        input_tokens_bound=None
+        if _adds_input(document)
+        else bound_of(len(body), texts.media, model, provider_name),
+        retry_count=retry_count(headers),
+        conversation_id=_conversation(document),
+    )
+    return WireRequest(body, document, texts, request, _LIMITS)
+
+
+def _walk_top(texts: JsonTexts, document: dict[str, Any], key: str) -> None:
+    value = document[key]
+    if key == "input":
+        walk_items(texts, document, key, "user")
+    elif key == "instructions":
+        texts.walk(document, key, "system", key)
+    elif key == "tools":
+        walk_tools(texts, document, key, key)
+    elif key == "text":
+        walk_format(texts, document, key, key)
+    elif key == "metadata":
+        texts.walk_values(document, key, "user", key)
+    elif key == "prompt" and type(value) is dict:
+        if "variables" in value:
+            texts.walk(value, "variables", "user", "prompt.variables")
+    elif key not in _SETTINGS:
+        texts.walk(document, key, "user", key)
+
+
+def _adds_input(document: dict[str, Any]) -> bool:
+    """Tell whether the provider adds input of its own: stored turns, templates, searches."""
+    if any(
+        document.get(key) for key in ("previous_response_id", "conversation", "prompt", "context_management")
+    ):
+        return True
+    tools = document.get("tools")
+    return type(tools) is list and any(
+        type(tool) is not dict or tool.get("type") not in _OWN_INPUT_ONLY for tool in tools
+    )
+
+
+def _conversation(document: dict[str, Any]) -> str | None:
+    conversation = document.get("conversation")
+    if type(conversation) is dict:
+        conversation = conversation.get("id")
+    return conversation if type(conversation) is str else None
+
+
+def walk_items(texts: JsonTexts, container: dict[str, Any], key: str, role: Role) -> None:
+    """List the texts of a string or a list of items. *role* is whose an item of unknown type is."""
+    items = container[key]
+    if type(items) is not list:
+        texts.walk(container, key, role, key)
+        return
+    called: dict[str, str] = {}
+    for index, item in enumerate(items):
+        if type(item) is dict:
+            walk_item(texts, item, f"{key}[{index}]", role, called)
+        else:
+            texts.walk(items, index, role, f"{key}[{index}]")
+
+
+def walk_item(
+    texts: JsonTexts, item: dict[str, Any], place: str, role: Role, called: dict[str, str] | None = None
+) -> None:
+    """List the texts of one item.
+
+    Args:
+        called: takes the names of the tools called, by the call's id: a tool's result says only that.
+    """
+    if item.get("type") == "item_reference":
+        texts.media.append(item)
+    role, tool_name = _speaker(item, role, called if called is not None else {})
+    for key, value in item.items():
+        if key in _ITEM_SETTINGS or value is None:
+            continue
+        where = f"{place}.{key}"
+        if key == "arguments":
+            texts.walk_json(item, key, role, where, tool_name)
+        elif key == "tools":
+            walk_tools(texts, item, key, where)
+        elif key != "result" or type(value) is not str:  # a generated image
+            texts.walk(item, key, role, where, tool_name)
+
+
+def _speaker(item: dict[str, Any], role: Role, called: dict[str, str]) -> tuple[Role, str | None]:
+    """Return who says an item's texts, and the tool it calls or whose result it is."""
+    kind = item.get("type")
+    if type(kind) is not str or kind == "message":
+        return ROLES.get(item.get("role"), role), None
+    if kind == "reasoning":
+        return "assistant", None
+    call_id = item.get("call_id")
+    if kind.endswith("_output"):
+        return "tool", called.get(call_id) if type(call_id) is str else None
+    if kind.endswith(("_call", "_request")):
+        name = name_of(item)
+        if type(call_id) is str:
+            called[call_id] = name
+        return "assistant", name
+    return role, None
+
+
+def name_of(item: dict[str, Any]) -> str:
+    """Return the name of the tool that an item calls; a built-in one goes by its type."""
+    name = item.get("name")
+    return name if type(name) is str else str(item.get("type", "")).removesuffix("_call")
+
+
+def tool_call_of(item: dict[str, Any]) -> ToolCall | None:
+    """Return what an item asks the caller to run; ``None`` where it asks nothing."""
+    key = _CALLED.get(str(item.get("type")))
+    if key is None:
+        return None
+    said = item.get(key)
+    call_id = item.get("call_id") or item.get("id")
+    return ToolCall(
+        name_of(item),
+        said if type(said) is str else orjson.dumps(said).decode(),
+        call_id if type(call_id) is str else None,
+    )
+
+
+def walk_output(texts: JsonTexts, response: dict[str, Any]) -> None:
+    """List what the model said in a response, and what went wrong."""
+    if type(response.get("output")) is list:
+        walk_items(texts, response, "output", "assistant")
+    if response.get("error"):
+        texts.walk(response, "error", "assistant", "error")
+
+
+def reason_of(response: dict[str, Any]) -> str | None:
+    """Return why a response ended."""
+    details = response.get("incomplete_details")
+    reason = details.get("reason") if type(details) is dict else None
+    reason = reason or response.get("status")
+    return reason if type(reason) is str else None
+
+
+def read_response(body: bytes) -> WireResponse:
+    """Read a whole response, or an error in its place.
+
+    Raises:
+        WireError: it cannot be read.
+    """
+    document = load_object(body)
+    texts = JsonTexts()
+    walk_output(texts, document)
+    output = document.get("output")
+    items = [item for item in output if type(item) is dict] if type(output) is list else []
+    calls = [call for call in map(tool_call_of, items) if call is not None]
+    reason = reason_of(document)
+    return WireResponse(
+        body,
+        document,
+        texts,
+        tool_calls=calls,
+        finish_reasons=(reason,) if reason else (),
+        usage=openai_usage(document.get("usage")),
+    )

@@ -1,0 +1,103 @@
+"""Refusals as the providers' own errors, so that every SDK understands them.
+
+Owns the shapes: OpenAI's and Anthropic's, whole and within a stream, and the two bodies of the Iron Cage contract for
+money. Knows no policy, and puts no content into a message.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import orjson
+
+from iron_adapters.wire.sse import write_event
+from iron_policy.exceptions import BudgetExceeded, PolicyDenied, RateLimited
+
+_ANTHROPIC_TYPES = {
+    402: "billing_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+    503: "api_error",
+}
+
+
+def headers(denied: PolicyDenied) -> dict[str, str]:
+    """Return the headers of a refusal; SDKs obey ``x-should-retry`` before all else."""
+    found = {"content-type": "application/json", "x-should-retry": "false"}
+    if isinstance(denied, RateLimited) and denied.retry_after_seconds > 0:
+        found["retry-after"] = str(ceil(denied.retry_after_seconds))
+    return found
+
+
+def openai_error(denied: PolicyDenied) -> dict[str, Any]:
+    """Return OpenAI's error object."""
+    message, kind, code = _in_words(denied)
+    return {"message": message, "type": kind, "param": None, "code": code, "iron": _facts(denied)}
+
+
+def openai_body(denied: PolicyDenied) -> bytes:
+    """Return the body of a refusal in OpenAI's shape."""
+    return orjson.dumps({"error": openai_error(denied)})
+
+
+def openai_event(denied: PolicyDenied) -> bytes:
+    """Return the end of a chat's stream that is refused half-way."""
+    return write_event(openai_body(denied)) + b"data: [DONE]\n\n"
+
+
+def responses_event(denied: PolicyDenied) -> bytes:
+    """Return the end of a response's stream that is refused half-way.
+
+    ``error`` stands in it twice: as the API's own event has it, and nested, which the SDK raises.
+    """
+    error = openai_error(denied)
+    event = {
+        "type": "error",
+        "code": error["code"],
+        "message": error["message"],
+        "param": None,
+        "sequence_number": 0,
+    }
+    return write_event(orjson.dumps({**event, "error": error}), "error")
+
+
+def anthropic_body(denied: PolicyDenied) -> bytes:
+    """Return the body of a refusal in Anthropic's shape."""
+    message, _, code = _in_words(denied)
+    kind = _ANTHROPIC_TYPES.get(denied.status_code, "invalid_request_error")
+    error = {"type": kind, "message": message, "code": code, "iron": _facts(denied)}
+    return orjson.dumps({"type": "error", "error": error, "request_id": denied.call_id})
+
+
+def anthropic_event(denied: PolicyDenied) -> bytes:
+    """Return the end of a message's stream that is refused half-way."""
+    return write_event(anthropic_body(denied), "error")
+
+
+def _in_words(denied: PolicyDenied) -> tuple[str, str, str]:
+    """Return message, type and code; for money those of the Iron Cage contract."""
+    if not isinstance(denied, BudgetExceeded):
+        return denied.reason, "policy_denied", denied.code
+    left = denied.limit_usd - denied.spent_usd - denied.held_usd
+    if left > 0:
+        message = f"Iron Cage insufficient budget for request. Available: ${left:.4f}. {denied.reason}"
+        return message, "iron_cage_insufficient_budget", "insufficient_budget"
+    message = (
+        f"Iron Cage budget limit exceeded. Spent: ${denied.spent_usd:.2f}, Reserved: ${denied.held_usd:.2f}, "
+        f"Limit: ${denied.limit_usd:.2f}. {denied.reason}"
+    )
+    return message, "iron_cage_budget_exceeded", "budget_exceeded"
+
+
+def _facts(denied: PolicyDenied) -> dict[str, Any]:
+    findings = [{"kind": finding.kind, "place": finding.place} for finding in denied.findings]
+    facts: dict[str, Any] = {"code": denied.code, "call_id": denied.call_id, "findings": findings}
+    if isinstance(denied, BudgetExceeded):
+        facts |= {
+            "scope": denied.scope,
+            "spent_usd": float(denied.spent_usd),
+            "held_usd": float(denied.held_usd),
+            "limit_usd": float(denied.limit_usd),
+        }
+    return facts

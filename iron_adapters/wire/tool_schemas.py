@@ -1,0 +1,107 @@
+"""Tools that a request offers: their names, descriptions, and the texts of their JSON Schemas.
+
+Owns where a tool's definition speaks to the model. Knows no dialect beyond the keys that definitions use, and does
+not list names of tools and properties: code answers to those.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from iron_adapters.wire.json_texts import JsonTexts
+
+_SILENT = frozenset({"type", "format", "pattern", "$ref", "$schema", "$id", "$anchor", "contentEncoding"})
+_NAMED_SCHEMAS = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
+_VALUES = frozenset({"enum", "default", "const", "examples", "example"})
+_SCHEMAS = frozenset({"parameters", "input_schema", "output_schema", "schema"})
+_SETTINGS = frozenset(
+    {"type", "name", "format", "cache_control", "headers", "authorization", "vector_store_ids"}
+)
+
+
+def tool_names(tools: Any) -> tuple[str, ...]:
+    """Return the names of the tools offered; a server's own tool without a name goes by its type."""
+    return tuple(_names(tools)) if type(tools) is list else ()
+
+
+def _names(tools: Iterable[Any]) -> Iterable[str]:
+    for tool in tools:
+        if type(tool) is not dict:
+            continue
+        definition = _definition(tool)
+        name = definition.get("name") or tool.get("type")
+        if type(name) is str:
+            yield name
+        if type(nested := tool.get("tools")) is list:
+            yield from _names(nested)
+
+
+def _definition(tool: dict[str, Any]) -> dict[str, Any]:
+    """Return the object that names a tool: chat nests it under ``function`` or ``custom``."""
+    for key in ("function", "custom"):
+        if type(definition := tool.get(key)) is dict:
+            return definition
+    return tool
+
+
+def walk_tools(texts: JsonTexts, container: dict[str, Any], key: str, place: str) -> None:
+    """List what the tools of ``container[key]`` say."""
+    tools = container[key]
+    if type(tools) is not list:
+        texts.walk(container, key, "schema", place)
+        return
+    for index, tool in enumerate(tools):
+        if type(tool) is dict:
+            _walk_tool(texts, tool, f"{place}[{index}]")
+        else:
+            texts.walk(tools, index, "schema", f"{place}[{index}]")
+
+
+def _walk_tool(texts: JsonTexts, tool: dict[str, Any], place: str, name: str | None = None) -> None:
+    given = tool.get("name")
+    name = given if type(given) is str else name
+    for key, value in tool.items():
+        if key in _SCHEMAS and type(value) is dict:
+            walk_schema(texts, value, f"{place}.{key}", name)
+        elif key == "tools":
+            walk_tools(texts, tool, key, f"{place}.tools")
+        elif key in {"function", "custom"} and type(value) is dict:
+            _walk_tool(texts, value, f"{place}.{key}", name)
+        elif key not in _SETTINGS:
+            texts.walk(tool, key, "schema", f"{place}.{key}", name)
+
+
+def walk_schema(texts: JsonTexts, schema: dict[str, Any], place: str, tool_name: str | None = None) -> None:
+    """List the descriptions, choices, defaults and examples of a JSON Schema and of all schemas within."""
+    for key, value in schema.items():
+        kind = type(value)
+        if kind is str:
+            if key not in _SILENT:
+                texts.add(schema, key, "schema", place, tool_name)
+        elif kind is dict:
+            if key in _NAMED_SCHEMAS:
+                _walk_named(texts, value, place, tool_name)
+            elif key in _VALUES:
+                texts.walk_values(schema, key, "schema", place, tool_name)
+            else:
+                walk_schema(texts, value, place, tool_name)
+        elif kind is list:
+            _walk_list(texts, schema, key, place, tool_name)
+
+
+def _walk_named(texts: JsonTexts, schemas: dict[str, Any], place: str, tool_name: str | None) -> None:
+    for value in schemas.values():
+        if type(value) is dict:
+            walk_schema(texts, value, place, tool_name)
+
+
+def _walk_list(texts: JsonTexts, schema: dict[str, Any], key: str, place: str, tool_name: str | None) -> None:
+    if key in _VALUES:
+        texts.walk_values(schema, key, "schema", place, tool_name)
+        return
+    for value in schema[key]:
+        if type(value) is dict:
+            walk_schema(texts, value, place, tool_name)
