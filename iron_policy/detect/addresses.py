@@ -1,0 +1,163 @@
+"""Addresses of people, machines and wallets: mail, IP, MAC, IBAN, cryptocurrency, URLs, logins in URLs.
+
+Owns how each is read around the place where the gate matched. Looks at most :data:`BACK` characters back and
+:data:`AHEAD` ahead.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from iron_policy.detect.checks import is_iban, is_ipv6, is_wallet
+from iron_policy.detect.national import LETTERED
+from iron_policy.detect.shapes import ends_clean, is_escape, is_word, starts_clean
+from iron_policy.verdicts import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BACK: Final = 72
+AHEAD: Final = 320
+
+_LOCAL: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-'!#$&*/=?^~")
+_LOCAL_START: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+")
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL}){{0,8}}\.(?:xn--[A-Za-z0-9-]{{2,30}}|[A-Za-z]{{2,24}})")
+_IPV6: Final = re.compile(
+    r"[0-9A-Fa-f:]{2,39}(?:(?:\d{1,3}\.){3}\d{1,3})?(?:%[A-Za-z0-9]{1,15})?(?:/\d{1,3})?"
+)
+_MAC: Final = re.compile(
+    r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}"
+)
+_HEX_OR_COLON: Final = frozenset("0123456789abcdefABCDEF:")
+_IBAN: Final = re.compile(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?")
+_BITCOIN: Final = re.compile(r"[13][a-km-zA-HJ-NP-Z1-9]{25,34}|(?:bc1|BC1)[a-zA-Z0-9]{11,71}")
+_ETHEREUM: Final = re.compile(r"0x[0-9a-fA-F]{40}")
+_LOGIN: Final = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]{1,24}://([A-Za-z0-9!#$%&*+.;=?^_~-]{0,64}):([A-Za-z0-9!#$%&*+.;=?^_~:-]{3,256})@[A-Za-z0-9_.-]{1,253}(?::\d{1,5})?"
+    r"(?:/[A-Za-z0-9_.~%/?=&#;+:-]{0,512})?"
+)
+_URL: Final = re.compile(r"(?:https?|ftp)://[A-Za-z0-9_.~%/?=&#;+:@!$*-]{3,1024}")
+_PASSWORD_STANDINS: Final = re.compile(
+    r"(?i)(?:pass(?:word|wd)?|pwd|secret|token|x+|\*+|\.+|\$.*|%s|user)"
+)
+_TRAILING: Final = ".,;:!?'&#"
+
+
+def look_email(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Yield the mail address around the ``@`` in the match."""
+    at = text.find("@", start, end)
+    if at < 0:
+        return
+    domain = _DOMAIN.match(text, at + 1, min(len(text), at + 1 + 254))
+    if not domain or _goes_on(text, domain.end()):
+        return
+    begin = _local_start(text, at)
+    if begin < at:
+        yield Finding("EMAIL", begin, domain.end())
+
+
+def _goes_on(text: str, end: int) -> bool:
+    return end < len(text) and (is_word(text[end]) or text[end] in "_@")
+
+
+def _local_start(text: str, at: int) -> int:
+    begin = at
+    while begin > 0 and at - begin < BACK - 8 and text[begin - 1] in _LOCAL:
+        begin -= 1
+    # What a local part may hold by RFC 5321 but what in running text rather stands around one.
+    separator = max(text.rfind(mark, begin, at) for mark in "=/&?#'!$^*~")
+    begin = max(begin, separator + 1)
+    if begin < at and is_escape(text, begin):
+        begin += 1
+    while begin < at and text[begin] not in _LOCAL_START:
+        begin += 1
+    return begin if text[at - 1] != "." else at
+
+
+def look_ipv6(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Yield the MAC or IPv6 address around the match."""
+    if ":" not in text[start:end]:
+        return
+    begin = start
+    while begin > 0 and start - begin < BACK - 8 and text[begin - 1] in _HEX_OR_COLON:
+        begin -= 1
+    if begin < start and is_escape(text, begin) and text[begin] != ":":
+        begin += 1
+    if not starts_clean(text, begin) or (begin and text[begin - 1] in ".-_"):
+        return
+    yield from look_mac(text, begin, begin)
+    match = _IPV6.match(text, begin, min(len(text), begin + 64))
+    if not match or not ends_clean(text, match.end()):
+        return
+    address, _, bits = match.group().partition("/")
+    stop = match.end() if bits and int(bits) <= 128 else begin + len(address)  # noqa: PLR2004
+    address = address.removesuffix(":") if not address.endswith("::") else address
+    if is_ipv6(address):
+        yield Finding("IP_ADDRESS", begin, stop if bits else begin + len(address))
+
+
+def look_mac(text: str, start: int, _end: int) -> Iterator[Finding]:
+    """Yield the MAC address at *start*."""
+    match = _MAC.match(text, start, min(len(text), start + 20))
+    if not match or not starts_clean(text, start) or not ends_clean(text, match.end()):
+        return
+    before, behind = text[max(0, start - 1) : start], text[match.end() : match.end() + 1]
+    if (before not in {":", "-", "."} or not before) and (behind not in {":", "-"} or not behind):
+        yield Finding("MAC_ADDRESS", start, match.end(), 0.95)
+
+
+def look_iban(text: str, start: int, _end: int) -> Iterator[Finding]:
+    """Yield the IBAN at *start*: the longest reading whose length and check digits agree."""
+    if not starts_clean(text, start):
+        return
+    match = _IBAN.match(text, start, min(len(text), start + 44))
+    stop = match.end() if match else start
+    while stop - start > 14:  # noqa: PLR2004 - the shortest IBAN, Norway's, has 15 characters
+        if ends_clean(text, stop) and is_iban(text[start:stop]):
+            yield Finding("IBAN", start, stop)
+            return
+        stop = text.rfind(" ", start, stop)
+
+
+def look_bitcoin(text: str, start: int, _end: int) -> Iterator[Finding]:
+    """Yield the Bitcoin address at *start*."""
+    match = _BITCOIN.match(text, start, min(len(text), start + 80))
+    if match and starts_clean(text, start) and ends_clean(text, match.end()) and is_wallet(match.group()):
+        yield Finding("CRYPTO", start, match.end())
+
+
+def look_ethereum(text: str, start: int, _end: int) -> Iterator[Finding]:
+    """Yield the Ethereum address at *start*."""
+    match = _ETHEREUM.match(text, start, min(len(text), start + 44))
+    if match and starts_clean(text, start) and ends_clean(text, match.end()):
+        yield Finding("CRYPTO", start, match.end(), 0.9)
+
+
+def look_identifier(text: str, start: int, _end: int) -> Iterator[Finding]:
+    """Yield the national identifier of letters and digits at *start*."""
+    if starts_clean(text, start) and not (start and text[start - 1] in "_-."):
+        for stop, kind in LETTERED.find(text, start, min(len(text), start + 40)):
+            yield Finding(kind, start, stop, 0.7)
+
+
+def look_login(text: str, start: int, _end: int) -> Iterator[Finding]:
+    """Yield the URL around the ``://`` in the match, if it carries a password."""
+    if not text.startswith("://", start):
+        return
+    begin = start
+    while begin > 0 and start - begin < 25 and (is_word(text[begin - 1]) or text[begin - 1] in "+.-"):  # noqa: PLR2004
+        begin -= 1
+    if begin < start and is_escape(text, begin):
+        begin += 1
+    match = _LOGIN.match(text, begin, min(len(text), begin + 1024))
+    if match and not _PASSWORD_STANDINS.fullmatch(match.group(2)):
+        yield Finding("BASIC_AUTH_URL", begin, begin + len(match.group().rstrip(_TRAILING)))
+
+
+def look_url(text: str, start: int, _end: int) -> Iterator[Finding]:
+    """Yield the URL at *start*."""
+    match = _URL.match(text, start, min(len(text), start + 1032))
+    if match and starts_clean(text, start):
+        yield Finding("URL", start, start + len(match.group().rstrip(_TRAILING)))

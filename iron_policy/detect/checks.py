@@ -1,0 +1,140 @@
+"""What proves a candidate: check digits, structure, randomness.
+
+Owns the judgement of single values. Knows no pattern and no surroundings. The libraries that know the check
+digits are imported when the first candidate needs them, since most processes start without one.
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+import re
+from base64 import urlsafe_b64decode
+from collections import Counter
+from functools import cache
+from importlib import import_module
+from ipaddress import AddressValueError, IPv6Address
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SAME_AGAIN: Final = re.compile(r"(?:(.)\1{5})", re.DOTALL)
+_PLACEHOLDER: Final = re.compile(
+    r"(?i)example|sample|placeholder|changeme|change_me|redacted|your|insert|dummy|replace|todo|foobar"
+    r"|undefined|process\.env|os\.environ|getenv|secrets?\.|settings\.|config\.|vault:|\.\.\."
+)
+_PARTS: Final = re.compile(r"[A-Za-z0-9]+")
+_WORDLIKE: Final = re.compile(r"[A-Z]?[a-z]+\d{0,2}|[A-Z]+\d{0,2}|\d{1,8}|v\d+|(?:[A-Z]?[a-z]{2,}){2,}\d{0,2}")
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_LEAST_DRAWN_BITS: Final = 2.6
+_LEAST_SECRET_BITS: Final = 3.0
+_LEAST_PASSWORD_LENGTH: Final = 8
+_LEAST_SECRET_LENGTH: Final = 12
+
+
+def bits_per_character(value: str) -> float:
+    """Return the Shannon entropy of *value*'s characters, in bits per character."""
+    length = len(value)
+    return -sum(n / length * math.log2(n / length) for n in Counter(value).values())
+
+
+def looks_drawn(value: str) -> bool:
+    """Say whether *value* could come from a random generator, as opposed to ``xxxxxxxx`` in a manual."""
+    return not _SAME_AGAIN.search(value) and bits_per_character(value) >= _LEAST_DRAWN_BITS
+
+
+def is_wordy(value: str) -> bool:
+    """Say whether *value* is made of words and small numbers, as names, versions and paths are."""
+    return all(_WORDLIKE.fullmatch(part) for part in _PARTS.findall(value))
+
+
+def is_uuid(value: str) -> bool:
+    """Say whether *value* is written like a UUID."""
+    return _UUID.fullmatch(value) is not None
+
+
+def is_secret(value: str, *, password: bool) -> bool:
+    """Say whether *value*, assigned to a name that promises a secret, is one.
+
+    Args:
+        value: without quotes.
+        password: True where the name says password: people choose these, so they are short and less random.
+    """
+    if len(value) < (_LEAST_PASSWORD_LENGTH if password else _LEAST_SECRET_LENGTH):
+        return False
+    if not any(c.isdigit() for c in value) or _PLACEHOLDER.search(value) or not looks_drawn(value):
+        return False
+    if is_uuid(value):
+        return True
+    return not is_wordy(value) and (password or bits_per_character(value) >= _LEAST_SECRET_BITS)
+
+
+def is_jwt(value: str) -> bool:
+    """Say whether the first part of *value* decodes to JSON that names an algorithm."""
+    head = value.split(".", 1)[0]
+    try:
+        decoded = urlsafe_b64decode(head + "=" * (-len(head) % 4))
+    except binascii.Error:
+        return False
+    return decoded.lstrip().startswith(b"{") and (b'"alg"' in decoded or b'"typ"' in decoded)
+
+
+@cache
+def stdnum_check(module: str) -> Callable[[str], bool]:
+    """Return ``is_valid`` of python-stdnum's *module*, such as ``es.nif``."""
+    return cast("Callable[[str], bool]", import_module(f"stdnum.{module}").is_valid)
+
+
+def is_luhn(digits: str) -> bool:
+    """Say whether the last of *digits* is their Luhn check digit."""
+    return stdnum_check("luhn")(digits)
+
+
+_CARD_STARTS: Final = re.compile(
+    # Issuer ranges: Visa, Mastercard (two ranges), Amex, Diners, Discover, JCB, UnionPay, Maestro, UATP.
+    r"4|5[0-9]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[0-9]|6|1[0-9]{4}"
+)
+
+
+def is_card(digits: str) -> bool:
+    """Say whether *digits* (12 to 19) are a payment card number: issuer range and Luhn."""
+    return bool(_CARD_STARTS.match(digits)) and len(set(digits)) > 1 and is_luhn(digits)
+
+
+def is_iban(value: str) -> bool:
+    """Say whether *value* is an IBAN by length of its country and check digits (ISO 13616, mod 97)."""
+    check = cast("Callable[..., bool]", stdnum_check("iban"))
+    return check(value, check_country=False)
+
+
+def is_wallet(value: str) -> bool:
+    """Say whether *value* is a Bitcoin address, by Base58Check or Bech32."""
+    return stdnum_check("bitcoin")(value)
+
+
+def is_ipv4(value: str) -> bool:
+    """Say whether the four numbers of *value* are octets without leading zeros."""
+    return all(int(part) < 256 and str(int(part)) == part for part in value.split("."))  # noqa: PLR2004
+
+
+def is_ipv6(value: str) -> bool:
+    """Say whether *value* is an IPv6 address that no C++ or Python code would be mistaken for."""
+    try:
+        IPv6Address(value.split("%", 1)[0])
+    except (AddressValueError, ValueError):
+        return False
+    groups = [group for group in value.split(":") if group]
+    if "::" not in value or "." in value or len(groups) > 2:  # noqa: PLR2004 - a::b alone also names a C++ member
+        return True
+    return value == "::1" or (bool(groups) and any(c.isdigit() for c in groups[0]) and len(groups[0]) > 1)
+
+
+def is_phone(number: str) -> bool:
+    """Say whether *number*, with its ``+``, has a country code and a length that exists there."""
+    from phonenumbers import NumberParseException, is_possible_number, parse
+
+    try:
+        return bool(is_possible_number(parse(number, None)))
+    except NumberParseException:
+        return False

@@ -1,0 +1,105 @@
+r"""Undo encodings that hide a value: ``%40``, ``\u0040``, ``&#64;``, Base64, ``s p a c e d`` letters.
+
+Owns which piece of a text an encoding belongs to, and its decoded form with places in the original. Only pieces
+of at most :data:`LONGEST` characters are decoded: hidden values are short, images are long.
+"""
+
+from __future__ import annotations
+
+import binascii
+import html
+import re
+from base64 import b64decode
+from typing import Final, NamedTuple
+
+from iron_policy.detect.fold import Folded, substituted
+
+LONGEST: Final = 1536
+
+ATOM: Final = r"!#$%&*+\-./0-9:;=?@A-Z\\^_a-z|~"
+"""Characters of a piece, for a class: what ends it can stand in no value without spaces."""
+
+ESCAPE_GATE: Final = r"%[2-7][0-9A-Fa-f]|\\u00[2-7][0-9A-Fa-f]|\\x[2-7][0-9A-Fa-f]|&#(?:x[2-7][0-9A-Fa-f]|[0-9]{2,3});"
+BASE64_GATE: Final = (
+    r"[A-Za-z0-9+/]{15}=|(?:c2st|Z2hw|Z2hv|Z2hzX|Z2l0aHViX3Bhd|QUtJQ|QVNJQ|eG94|QUl6Y|LS0tLS1CRUdJTi|Z2xwYXQt|aHR0cHM6Ly9ob29rc)[A-Za-z0-9+/]{10}"
+)
+SPACED_GATE: Final = r"(?:[0-9A-Za-z@+_.\-] {1,3}){8}"
+
+_PIECE: Final = re.compile(f"[{ATOM}]+")
+_ESCAPED: Final = re.compile(
+    r"%([2-7][0-9A-Fa-f])|\\u00([2-7][0-9A-Fa-f])|\\x([2-7][0-9A-Fa-f])|(&#(?:[xX][0-9A-Fa-f]{2}|[0-9]{2,3});|&(?:amp|lt|gt|quot|commat|period|lowbar);)"
+)
+_RUN: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_WORD: Final = re.compile(r"[!-~]+")
+_SPACES: Final = re.compile(r" {1,3}")
+_PRINTABLE: Final = re.compile(r"[\t\n\r -~]{6,}")
+_LEAST_SPACED: Final = 8
+
+
+class Piece(NamedTuple):
+    """A stretch of a text and what it reads when decoded."""
+
+    start: int
+    end: int
+    decoded: Folded | str
+    """A ``str`` where single places have no origin, as in Base64: then a finding covers the whole stretch."""
+
+
+
+def _around(pattern: re.Pattern[str], text: str, position: int) -> tuple[int, int] | int:
+    """Return the stretch of *pattern* around *position*, or, where it is too long, how far it was seen."""
+    lowest = max(0, position - LONGEST)
+    for match in pattern.finditer(text, lowest, min(len(text), position + LONGEST)):
+        if match.end() > position:
+            if match.end() - match.start() >= LONGEST or match.start() > position:
+                return match.end()
+            return match.span()
+    return position + 1
+
+
+def unescape(text: str, position: int) -> Piece | int:
+    """Return the decoded piece around the escape at *position*, or where to go on."""
+    around = _around(_PIECE, text, position)
+    if isinstance(around, int):
+        return around
+    start, end = around
+    changes = [(m.start() - start, m.end() - start, _character(m)) for m in _ESCAPED.finditer(text, start, end)]
+    return Piece(start, end, substituted(text[start:end], changes))
+
+
+def _character(match: re.Match[str]) -> str:
+    digits = match.group(1) or match.group(2) or match.group(3)
+    return chr(int(digits, 16)) if digits else html.unescape(match.group())[:1]
+
+
+def debase64(text: str, position: int) -> Piece | int:
+    """Return the decoded Base64 around *position*, or where to go on."""
+    around = _around(_RUN, text, position)
+    if isinstance(around, int):
+        return around
+    start, end = around
+    value = text[start:end].rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        decoded = b64decode(value + "=" * (-len(value) % 4)).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        return end
+    return Piece(start, end, decoded) if _PRINTABLE.fullmatch(decoded) else end
+
+
+def unspace(text: str, position: int) -> Piece | int:
+    """Return the run of single letters around *position*, closed up, or where to go on."""
+    start = position if position == 0 or text[position - 1].isspace() else position + 1
+    kept: list[int] = []
+    end = start
+    for word in _WORD.finditer(text, start, min(len(text), start + LONGEST)):
+        if word.end() - word.start() > 1 or (kept and not _SPACES.fullmatch(text, end, word.start())):
+            break
+        kept.append(word.start())
+        end = word.end()
+    if len(kept) < _LEAST_SPACED:
+        return max(end, position + 1)
+    changes = [
+        (left + 1 - start, right - start, " " if right - left > 2 else "")  # noqa: PLR2004 - three blanks stand for one
+        for left, right in zip(kept, kept[1:], strict=False)
+    ]
+    return Piece(start, end, substituted(text[start:end], changes))

@@ -1,0 +1,205 @@
+"""The gate: one pattern that tells in a single pass where a text deserves a closer look.
+
+Owns which anchors there are and who looks closer at each. The gate never captures, so RE2 runs it as a plain
+automaton; nothing in it is common in ordinary text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from iron_policy.detect import addresses, assignments, injection, numbers, private_keys
+from iron_policy.detect.kinds import SECRETS
+from iron_policy.detect.patterns_secrets import SHAPES
+from iron_policy.detect.shapes import Anchor, ends_clean, literal, starts_clean
+from iron_policy.verdicts import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from iron_policy.detect.shapes import Shape
+
+_DIGITS: Final = "0123456789"
+_UPPER: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_LETTERS: Final = _UPPER + _UPPER.lower()
+_HEX: Final = "0123456789abcdefABCDEF"
+_ALNUM: Final = _LETTERS + _DIGITS
+
+
+def _one(kind: str) -> frozenset[str]:
+    return frozenset({kind})
+
+
+_NUMBERS: Final = frozenset({"CREDIT_CARD", "US_SSN", "PHONE", "NATIONAL_ID", "BANK_ACCOUNT"})
+_PIN: Final = frozenset({"NATIONAL_ID"})
+
+_FIXED: Final = (
+    Anchor(r"[0-9A-Za-z_+\-]@[0-9A-Za-z]", _ALNUM + "_+-", addresses.look_email, _one("EMAIL")),
+    Anchor(r"\d(?:[ .\-/:]{0,2}\d){8}", _DIGITS, numbers.look, _NUMBERS),
+    Anchor(r"\(\d{2,5}\)[ -]?\d{2,4}[ .-]?\d{2}", "(", numbers.look, _NUMBERS),
+    Anchor(r"\d{3}[)/] ?\d{3}[ .-]\d{4}", _DIGITS, numbers.look, _NUMBERS),
+    Anchor(r"\+\d{1,3}[ .\-/]?\(\d", "+", numbers.look, _NUMBERS),
+    Anchor(r"\d\.\d{1,3}\.\d{1,3}\.\d", _DIGITS, numbers.look_ipv4, _one("IP_ADDRESS")),
+    Anchor(r"\d{8}:A[A-Za-z0-9_-]{12}", _DIGITS, numbers.look_telegram, _one("TELEGRAM_TOKEN")),
+    Anchor(
+        r"[0-9A-Fa-f]:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]|[0-9A-Fa-f]::[0-9A-Fa-f]|::[0-9Ff]",
+        _HEX + ":",
+        addresses.look_ipv6,
+        frozenset({"IP_ADDRESS", "MAC_ADDRESS"}),
+    ),
+    Anchor(
+        r"[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}",
+        _HEX,
+        addresses.look_mac,
+        _one("MAC_ADDRESS"),
+    ),
+    Anchor(
+        r"[A-Z]{2}\d{2} ?[A-Z0-9]{4} ?[A-Z0-9]{4} ?[A-Z0-9]{2}",
+        _UPPER,
+        addresses.look_iban,
+        _one("IBAN"),
+    ),
+    Anchor(
+        r"[13][a-km-zA-HJ-NP-Z1-9]{24}|(?:bc1|BC1)[a-zA-Z0-9]{11}",
+        "13bB",
+        addresses.look_bitcoin,
+        _one("CRYPTO"),
+    ),
+    Anchor(r"0x[0-9a-fA-F]{40}", "0", addresses.look_ethereum, _one("CRYPTO")),
+    Anchor(r"[A-Z]-?\d{7}-?[A-Z0-9]|[A-Z]{2}\d{6}[A-Z0-9]|[A-Z]{3}\d{6,7}", _UPPER, addresses.look_identifier, _PIN),
+    Anchor(r"[A-Z]{5}\d{4}[A-Z]|[A-Z]{4}\d{6}[HM]|[A-Z]{6}\d\d[A-Z]\d\d[A-Z]\d", _UPPER, addresses.look_identifier, _PIN),
+    Anchor(r"[A-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D]|[A-Z9]{4}[A-Z9]\d{6}[A-Z9]{2}", _UPPER + "9", addresses.look_identifier, _PIN),
+    Anchor(r"[1-9][A-Z][A-Z0-9]\d-?[A-Z][A-Z0-9]\d-?[A-Z]{2}\d\d", "123456789", addresses.look_identifier, _PIN),
+    Anchor(r"\d{8}-?[A-Za-z]|\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]", _DIGITS, numbers.look, _PIN),
+    Anchor(r"(?:[0-9]{2,3}(?:[.]|-)){2}[0-9]{3}[-/][0-9]", _DIGITS, numbers.look, _PIN),
+    Anchor(r"://[^\s/@:\"']{0,64}:[^\s/@\"']{1,64}@", ":", addresses.look_login, _one("BASIC_AUTH_URL")),
+    Anchor(r"https?://|ftp://", "hf", addresses.look_url, _one("URL")),
+    Anchor(private_keys.GATE, "-", private_keys.look, _one("PRIVATE_KEY")),
+    Anchor(assignments.GATE, "kKtTsSpPcCaA", assignments.look_assigned, _one("GENERIC_SECRET")),
+    Anchor(assignments.BEARER_GATE, "bBtT", assignments.look_bearer, _one("GENERIC_SECRET")),
+    Anchor(assignments.CURL_GATE, "-", assignments.look_curl, _one("GENERIC_SECRET")),
+    Anchor(injection.GATE, _LETTERS + "<[忽", injection.look, _one("INJECTION")),
+)
+
+
+class _Shapes:
+    """Every row of a table, found by its first two characters."""
+
+    def __init__(self, shapes: tuple[Shape, ...]) -> None:
+        rows = defaultdict(list)
+        for shape in shapes:
+            row = (re.compile(literal(shape.leads) + shape.body), shape.kind, shape.check)
+            for lead in dict.fromkeys(lead[:2] for lead in shape.leads):
+                rows[lead].append(row)
+        self._rows = dict(rows)
+
+    def look(self, text: str, start: int, _end: int) -> Iterator[Finding]:
+        """Yield the longest value that one of the rows finds at *start*."""
+        rows = self._rows.get(text[start : start + 2])
+        if rows is None or not starts_clean(text, start):
+            return
+        stop = min(len(text), start + _LONGEST_SHAPE)
+        found = [
+            Finding(kind, start, match.end())
+            for pattern, kind, check in rows
+            if (match := pattern.match(text, start, stop))
+            and ends_clean(text, match.end())
+            and (check is None or check(match.group()))
+        ]
+        if found:
+            yield max(found, key=lambda finding: finding.end)
+
+
+_LONGEST_SHAPE: Final = 3200
+
+
+def _shapes_anchor(kinds: frozenset[str]) -> Anchor:
+    shapes = tuple(shape for shape in SHAPES if shape.kind in kinds)
+    gates = [literal(shape.leads) + shape.gate for shape in shapes]
+    first = "".join({lead[0] for shape in shapes for lead in shape.leads})
+    return Anchor("|".join(gates), first, _Shapes(shapes).look, kinds & frozenset(SECRETS))
+
+
+class _Around:
+    """A value recognised by a mark in its middle.
+
+    Args:
+        kind: of the value.
+        pattern: of the whole value.
+        back: the most characters before the mark.
+    """
+
+    def __init__(self, kind: str, pattern: str, back: int) -> None:
+        self._kind = kind
+        self._pattern = re.compile(pattern)
+        self._back = back
+
+    def look(self, text: str, start: int, end: int) -> Iterator[Finding]:
+        """Yield the value around the mark at *start*."""
+        stop = min(len(text), end + 80)
+        for begin in range(max(0, start - self._back), start + 1):
+            match = self._pattern.match(text, begin, stop) if starts_clean(text, begin) else None
+            if match and ends_clean(text, match.end()):
+                yield Finding(self._kind, begin, match.end())
+                return
+
+
+_MARKED: Final = (
+    # learn.microsoft.com/entra: client secrets carry "Q~" behind their fourth character.
+    Anchor(
+        r"\dQ~[A-Za-z0-9_~.-]{8}",
+        _DIGITS,
+        _Around("AZURE_KEY", r"[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}", 3).look,
+        _one("AZURE_KEY"),
+    ),
+    Anchor(
+        r"\.atlasv1\.[A-Za-z0-9]{8}",
+        ".",
+        _Around("HASHICORP_TOKEN", r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,70}", 14).look,
+        _one("HASHICORP_TOKEN"),
+    ),
+    Anchor(
+        r"[0-9a-f]{2}-us[0-9]",
+        _HEX,
+        _Around("OTHER_API_KEY", r"[0-9a-f]{32}-us[0-9]{1,2}", 32).look,
+        _one("OTHER_API_KEY"),
+    ),
+    # discord.com/developers: user id in Base64, a time stamp, a signature.
+    Anchor(
+        r"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}",
+        ".",
+        _Around("OTHER_API_KEY", r"[MNO][A-Za-z0-9_-]{22,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}", 28).look,
+        _one("OTHER_API_KEY"),
+    ),
+    Anchor(
+        r"\d{13}\|[0-9A-Za-z_-]{8}",
+        _DIGITS,
+        _Around("OTHER_API_KEY", r"\d{15,16}\|[0-9A-Za-z_-]{27,40}", 4).look,
+        _one("OTHER_API_KEY"),
+    ),
+)
+
+
+class Gate:
+    """The anchors of the wanted kinds, and how to look closer at a match of :attr:`pattern`.
+
+    Attributes:
+        pattern: an RE2 alternation.
+    """
+
+    def __init__(self, kinds: frozenset[str], further: tuple[str, ...]) -> None:
+        anchors = [anchor for anchor in (*_FIXED, *_MARKED) if anchor.kinds & kinds]
+        if any(shape.kind in kinds for shape in SHAPES):
+            anchors.append(_shapes_anchor(kinds))
+        self.pattern = "|".join([anchor.gate for anchor in anchors] + list(further)) or "[^\\x00-\\x{10FFFF}]"
+        self._looks: dict[str, tuple[Callable[[str, int, int], Iterator[Finding]], ...]] = {}
+        for character in {c for anchor in anchors for c in anchor.first}:
+            looks = [anchor.look for anchor in anchors if character in anchor.first]
+            self._looks[character] = tuple(dict.fromkeys(looks))
+
+    def look(self, text: str, start: int, end: int) -> Iterator[Finding]:
+        """Yield every finding that an anchor makes of the gate's match ``text[start:end]``."""
+        for look in self._looks.get(text[start], ()):
+            yield from look(text, start, end)

@@ -1,0 +1,45 @@
+"""Where in a growing text a finding could still begin or change.
+
+Owns one pattern, matched at the end of what has come so far: its leftmost match starts at the earliest place that
+more text could turn into a finding. What lies before it is decided.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from iron_policy.detect import assignments, injection
+from iron_policy.detect.decode import ATOM
+from iron_policy.detect.linear import encode, linear
+
+LONGEST_OPEN: Final = 4096
+"""A stretch without an end is decided behind this many characters: no finding in it is longer."""
+
+_STANDIN_START: Final = r"[<\[](?:[A-Z][A-Z0-9_a-z:]{0,100})?"
+_ATOM_OPEN: Final = f"[{ATOM}]+"
+# Numbers and identifiers written in groups; capitals and dashes also open a PEM block.
+_GROUPS_OPEN: Final = r"[A-Z0-9+()./:x \-]{1,80}"
+_SPACED_OPEN: Final = r"[!-~](?: {1,3}[!-~])* {0,3}"
+_OPEN: Final = (_ATOM_OPEN, _GROUPS_OPEN, rf"(?:^| ){_SPACED_OPEN}", assignments.PARTIAL, _STANDIN_START)
+
+
+class Holding:
+    """Tells which end of a text is still open.
+
+    Args:
+        injection_wanted: whether phrases of several words must be waited for.
+        custom_width: the most characters a custom pattern can match, 0 without one.
+    """
+
+    def __init__(self, *, injection_wanted: bool, custom_width: int) -> None:
+        alternatives = [*_OPEN, *([injection.PARTIAL] if injection_wanted else [])]
+        self._open = linear("|".join(f"(?:{alternative})$" for alternative in alternatives))
+        self._width = custom_width
+
+    def open_from(self, text: str, start: int) -> int:
+        """Return the earliest place at or behind *start* that more text could change, or the length of *text*."""
+        tail = text[max(start, len(text) - LONGEST_OPEN) :]
+        data = encode(tail)
+        match = self._open.search(data)
+        held = 0 if match is None else len(data[match.span()[0] :].decode("utf-8", "surrogatepass"))
+        return max(start, len(text) - max(held, self._width))

@@ -1,0 +1,125 @@
+"""Attempts to talk a model out of its instructions.
+
+Owns phrases of closed vocabularies, so that each is found in linear time and a stream can tell after one more
+word that a phrase will not come about. Heuristics: they flag what is plainly written, in six languages; they
+are no proof, and what is rephrased passes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from iron_policy.detect.shapes import is_word, starts_clean
+from iron_policy.verdicts import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_GAP: Final = r"[ \t\r\n]{1,3}"
+_GAP_OR_NONE: Final = r"[ \t\r\n]{0,3}"
+
+
+class Phrase(NamedTuple):
+    """A first word, words that may stand between, a last word; each of a closed vocabulary."""
+
+    opening: str
+    filling: str
+    closing: str
+    fillers: int = 6
+    least: int = 0
+    """How many fillers there must be."""
+    bridge: str = ""
+    """Words that a closing of several words starts with."""
+
+    @property
+    def pattern(self) -> str:
+        """The whole phrase, for RE2 and ``re``."""
+        filling = f"(?:{_GAP}(?:{self.filling})){{{self.least},{self.fillers}}}"
+        return f"(?:{self.opening}){filling}{_GAP}(?:{self.closing})"
+
+    @property
+    def partial(self) -> str:
+        """A phrase that the end of the text leaves open."""
+        bridge = f"(?:{_GAP}(?:{self.bridge})){{0,3}}" if self.bridge else ""
+        filling = f"(?:{_GAP}(?:{self.filling})){{0,{self.fillers}}}"
+        return f"(?:{self.opening}){filling}{bridge}(?:{_GAP}[!-~]{{0,24}})?{_GAP_OR_NONE}"
+
+
+_ALL: Final = "all|any|every|each|the|of|your|my|our|these|those|this|that|its|everything|and"
+_EARLIER: Final = (
+    "previous|prior|above|earlier|preceding|former|foregoing|existing|original|initial|past|system|safety"
+    "|security|content|developer|hidden|internal|given|current"
+)
+_ORDERS: Final = (
+    "instructions?|directions?|directives?|prompts?|rules|guidelines|guardrails|restrictions|constraints"
+    "|polic(?:y|ies)|commands?|context|programming|training|messages?|conversation"
+)
+_HIDDEN: Final = "system|initial|hidden|original|secret|internal|developer|confidential|starting"
+_LOOSE: Final = "jailbreak|jailbroken|unrestricted|unfiltered|uncensored|dan|stan|dude"
+
+PHRASES: Final = (
+    Phrase(
+        "ignore|disregard|forget|override|bypass|overlook|neglect|discard|violate",
+        f"{_ALL}|{_EARLIER}",
+        _ORDERS,
+        least=1,
+    ),
+    Phrase(
+        "reveal|print|show|repeat|output|display|leak|expose|dump|disclose|recite|tell|give|send|share|what is|what are|what were|what's",
+        "me|us|to|back|verbatim|exact|exactly|full|entire|whole|complete|all|of|the|your|everything|in|word|for",
+        f"(?:{_HIDDEN})(?:{_GAP}(?:{_HIDDEN}))?{_GAP}(?:prompts?|instructions?|messages?|rules|guidelines|directives?)",
+        8,
+        bridge=_HIDDEN,
+    ),
+    Phrase(
+        "repeat|print|output", "me|back|all|of|the|everything|text|words|verbatim|content|exactly", "above", least=2
+    ),
+    Phrase(
+        "you are now|you're now|act as|pretend to be|pretend you are|roleplay as|behave as|become|enter|enable|activate|switch to",
+        "an?|the|in|into|my|evil|new|called|named|as",
+        f"(?:{_LOOSE})(?:{_GAP}mode)?|(?:developer|god){_GAP}mode|without{_GAP}(?:any{_GAP})?(?:restrictions|rules|filters|limits)",
+        bridge="developer|god|without|any",
+    ),
+    Phrase("do", "anything", "now", 1, 1),
+    Phrase(
+        "ignorez?|oubliez?|ignoriere|vergiss|ignora|olvida|esque.a|dimentica",
+        "toutes?|les?|tes|vos|tous|alle|die|deine|obigen|bisherigen|vorherigen|todas|las|tus|todos|los|as|suas|tutte|tue"
+        "|istruzioni|regole|instructions|consignes|instrucciones|instru..es",
+        "pr.c.dentes|anteriores|precedenti|anweisungen|instruktionen|vorgaben",
+        least=1,
+    ),
+)
+LITERALS: Final = (
+    r"<\|(?:im_start|im_end|im_sep|system|user|assistant|endoftext|eot_id|start_header_id|end_header_id"
+    r"|begin_of_text|end_of_turn|channel|message)\|>",
+    r"\[/?INST\]",
+    r"<<SYS>>",
+    r"<start_of_turn>",
+    r"忽略(?:之前|以上|上面|前面|先前)(?:的)?(?:所有)?(?:的)?(?:指令|指示|说明|规则|提示)",
+)
+
+GATE: Final = "|".join([f"(?i:{phrase.pattern})" for phrase in PHRASES] + [f"(?i:{word})" for word in LITERALS])
+_WHOLE: Final = re.compile(
+    "|".join([phrase.pattern for phrase in PHRASES] + list(LITERALS)), re.IGNORECASE
+)
+PARTIAL: Final = "|".join(
+    [f"(?i:{phrase.partial})" for phrase in PHRASES] + [r"[<\[][<|/]?[A-Za-z_|]{0,32}>?", "忽(?:略[\u4e00-\u9fff]{0,12})?"]
+)
+"""RE2 pattern of what could become a phrase, at the end of a text."""
+
+
+_SHORTEST: Final = 5
+
+
+def look(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Yield the phrase or chat-template token at *start*."""
+    if end - start < _SHORTEST:
+        return
+    match = _WHOLE.match(text, start, min(len(text), end + 40))
+    if match and starts_clean(text, start) and not _goes_on(text, match.end()):
+        yield Finding("INJECTION", start, match.end(), 0.6)
+
+
+def _goes_on(text: str, end: int) -> bool:
+    return end < len(text) and is_word(text[end]) and is_word(text[end - 1])

@@ -1,0 +1,59 @@
+"""How this package calls google-re2: on bytes, without captures, with a bound on memory.
+
+Owns the options. Given ``str``, google-re2 encodes the text anew on every call and counts characters in
+Python; given bytes it does neither. Knows no pattern.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+import re2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Protocol
+
+    class Match(Protocol):
+        """What a search of bytes yields."""
+
+        def span(self, group: int = 0, /) -> tuple[int, int]:
+            """Return the start and the end, in bytes."""
+
+    class Pattern(Protocol):
+        """A compiled pattern on bytes."""
+
+        def finditer(self, text: bytes, pos: int = 0, endpos: int | None = None, /) -> Iterator[Match]:
+            """Yield matches that do not overlap."""
+
+        def search(self, text: bytes, /) -> Match | None:
+            """Return the first match."""
+
+
+CONTEXT: Final = 64
+"""How many characters before a value are read for words that say what it is."""
+
+_MAX_MEMORY_BYTES: Final = 64 << 20
+
+
+def linear(pattern: str, *, case_sensitive: bool = True) -> Pattern:
+    """Compile *pattern* for UTF-8 bytes; raises ``re2.error`` where RE2 cannot."""
+    options = re2.Options()
+    options.never_capture = True
+    options.log_errors = False
+    options.max_mem = _MAX_MEMORY_BYTES
+    options.case_sensitive = case_sensitive
+    return cast("Pattern", re2.compile(pattern.encode(), options))
+
+
+def re2_search(words: str) -> Callable[[str], bool]:
+    """Return a test whether one of *words* (an alternation, in any case) stands in a text."""
+    search = linear(words, case_sensitive=False).search
+    return lambda text: search(encode(text)) is not None
+
+
+def encode(text: str) -> bytes:
+    """Return *text* as UTF-8; lone surrogates, which JSON can smuggle in, are kept."""
+    return text.encode("utf-8", "surrogatepass")
+
+

@@ -1,0 +1,107 @@
+"""Review a text while it streams: a bounded hold-back, so that no value leaves in halves.
+
+Owns what has come, what may go, and nothing else: which end of a text is still open is the scanner's to say.
+What comes out, joined, is what :func:`~iron_policy.redact.rewrite.review_text` makes of the whole text, however
+it was cut.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from iron_policy.detect.scanner import LOOKBACK
+from iron_policy.redact.rewrite import refuse_blocked, replaced, restorer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from iron_policy.detect import Scanner
+    from iron_policy.redact.vault import Vault
+    from iron_policy.verdicts import Action, Finding
+
+
+class StreamWindow:
+    """The incremental review of one streamed text.
+
+    Ordinary prose is held back by a word; a value by its length; a private key by at most 7,000 characters.
+
+    Args:
+        scanner: finds.
+        action_of: action per kind.
+        vault: of the run.
+        restore: whether the vault's tokens are turned back into values.
+        in_json: True where the text is a raw piece of JSON, such as a tool call's arguments.
+
+    Attributes:
+        findings: decided so far, with offsets into the text as it came.
+    """
+
+    def __init__(
+        self,
+        *,
+        scanner: Scanner,
+        action_of: Mapping[str, Action],
+        vault: Vault,
+        restore: bool,
+        in_json: bool = False,
+    ) -> None:
+        self.findings: list[Finding] = []
+        self._scanner = scanner
+        self._action_of = action_of
+        self._vault = vault
+        self._in_json = in_json
+        self._between = restorer(vault, restore=restore, in_json=in_json)
+        self._text = ""
+        self._released = 0
+        self._dropped = 0
+        self._in_key = False
+
+    def push(self, text: str) -> str:
+        """Take the next piece and return what may go on now, possibly nothing.
+
+        Raises:
+            ContentBlocked: a finding whose action is ``block`` has become certain.
+        """
+        return self._advance(text, final=False)
+
+    def finish(self) -> str:
+        """Return the rest; the text ends here.
+
+        Raises:
+            ContentBlocked: the rest holds a finding whose action is ``block``.
+        """
+        return self._advance("", final=True)
+
+    def _advance(self, text: str, *, final: bool) -> str:
+        self._text += text
+        before = self._released
+        found, frontier, self._in_key = self._scanner.advance(
+            self._text, before, final=final, in_key=self._in_key
+        )
+        if frontier == before:
+            return ""
+        if found:
+            refuse_blocked(self._placed(found), self._action_of)
+            self.findings += self._placed(found)
+        released = replaced(
+            self._text[before:frontier],
+            [f._replace(start=f.start - before, end=f.end - before) for f in found],
+            self._action_of,
+            self._vault,
+            between=self._between,
+            in_json=self._in_json,
+        )
+        self._forget(frontier)
+        return released
+
+    def _placed(self, found: list[Finding]) -> list[Finding]:
+        return [f._replace(start=f.start + self._dropped, end=f.end + self._dropped) for f in found]
+
+    def _forget(self, frontier: int) -> None:
+        """Keep of what has gone out only what later decisions read."""
+        surplus = frontier - LOOKBACK
+        if surplus > LOOKBACK:
+            self._text = self._text[surplus:]
+            self._dropped += surplus
+            frontier -= surplus
+        self._released = frontier
