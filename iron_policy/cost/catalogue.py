@@ -76,7 +76,9 @@ def price_of(
         else _listing(model, provider_name)
     )
     if type(found) is Schedule:
-        return found.price_at(time.time() if at is None else at)
+        now = time.time() if at is None else at
+        start, end, price = found.span
+        return price if start <= now < end else found.price_at(now)
     return found
 
 
@@ -87,26 +89,27 @@ def forget_prices() -> None:
 
 @final
 class Schedule:
-    """A price that changes by date or time of day; remembers the span of time in which its latest answer holds."""
+    """A price that changes by date or time of day.
 
-    __slots__ = ("_info", "_provider", "_span", "_terms")
+    Attributes:
+        span: from when until when, in epoch seconds, the price found last holds, and that price.
+    """
+
+    __slots__ = ("_info", "_provider", "_terms", "span")
 
     def __init__(self, provider: Provider, info: ModelInfo, terms: Terms) -> None:
         self._provider = provider
         self._info = info
         self._terms = terms
-        self._span: tuple[float, float, ModelPrice | None] = (inf, -inf, None)
+        self.span: tuple[float, float, ModelPrice | None] = (inf, -inf, None)
 
     def price_at(self, epoch: float) -> ModelPrice | None:
-        """Return the price that holds at *epoch*, in seconds."""
-        start, end, price = self._span
-        if start <= epoch < end:
-            return price
-        turns = tuple(_turns(self._info, epoch))
+        """Find the price that holds at *epoch*, in seconds, and remember for how long."""
+        turns = tuple(_turns(self._info, self._terms, epoch))
         price = _compile(self._provider, self._info, self._terms, epoch)
         start = max((turn for turn in turns if turn <= epoch), default=-inf)
         end = min((turn for turn in turns if turn > epoch), default=inf)
-        self._span = (start, end, price)  # one assignment: another thread sees the old span or the new
+        self.span = (start, end, price)  # one assignment: another thread sees the old span or the new
         return price
 
 
@@ -116,7 +119,7 @@ def _listing(model: str, provider_name: str | None, terms: Terms = ()) -> ModelP
     if found is None:
         return None
     provider, info = found
-    if any(_turns(info, 0.0)):
+    if next(_turns(info, terms, 0.0), None) is not None:
         return Schedule(provider, info, terms)
     return _compile(provider, info, terms, 0.0)
 
@@ -142,12 +145,12 @@ def _find(model: str, provider_name: str | None) -> tuple[Provider, ModelInfo] |
     return (provider, info) if provider and info else None
 
 
-def _turns(info: ModelInfo, epoch: float) -> Iterator[float]:
+def _turns(info: ModelInfo, terms: Terms, epoch: float) -> Iterator[float]:
     """Yield the times at which the price can change: every dated one, and the daily ones within a day of *epoch*."""
     from genai_prices.types import StartDateConstraint, TimeOfDateConstraint
 
     conditions = [] if not isinstance(info.prices, list) else [price.constraint for price in info.prices]
-    conditions += [variant.constraint for variant in info.price_variants or ()]
+    conditions += [variant.constraint for variant in info.price_variants or ()] if terms else []
     for condition in conditions:
         if isinstance(condition, StartDateConstraint):
             yield _midnight(condition.start_date).timestamp()

@@ -68,8 +68,9 @@ class ModelPrice:
             + written * rates.cache_creation
             + written_1h * rates.cache_creation_1h
             + output * rates.text_output
-            + _audio_and_reasoning(rates, usage, uncached, output)
         )
+        if usage.reasoning_output_tokens or usage.input_audio_tokens or usage.output_audio_tokens:
+            total += _audio_and_reasoning(rates, usage, uncached, output)
         return (2 * total + self.scale) // (2 * self.scale)
 
     def bound(self, input_tokens: int | None, output_tokens: int | None, choice_count: int) -> int:

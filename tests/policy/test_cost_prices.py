@@ -106,7 +106,7 @@ def tier_edges(info: table.ModelInfo) -> Iterator[Usage]:
 def moments(info: table.ModelInfo) -> Iterator[datetime]:
     """Yield now, and each side of every change of price."""
     yield NOW
-    for turn in set(_turns(info, NOW.timestamp())):
+    for turn in set(_turns(info, (), NOW.timestamp())):
         edge = datetime.fromtimestamp(turn, UTC)
         yield from (edge - timedelta(seconds=1), edge)
 
