@@ -54,7 +54,8 @@ class Connection:
 
     async def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Send the head of the answer."""
-        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        closing = {} if self._settings.keep_alive else {"connection": "close"}
+        raw = [(name.encode(), value.encode()) for name, value in {**headers, **closing}.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def write(self, data: bytes) -> None:

@@ -55,6 +55,8 @@ class ProviderDouble:
         port: 0 for any free port.
         models: names that exist besides the usual ones, with the dated name each answers under; for both providers.
         compression: encode bodies and streams so, where the client accepts it.
+        keep_alive: false closes each connection after its answer, so that a client that outlives an event loop (LangChain
+            caches them) never meets a connection of a loop that is gone.
         keep_requests: how many requests are kept for assertions.
 
     Raises:
@@ -68,6 +70,7 @@ class ProviderDouble:
         port: int = 0,
         models: Mapping[str, str] | None = None,
         compression: Compression | None = None,
+        keep_alive: bool = True,
         keep_requests: int = 1000,
     ) -> None:
         with _naming_the_extra():
@@ -75,7 +78,7 @@ class ProviderDouble:
         self._port = port
         self._compression: Compression | None = compression
         self._server: LoopbackServer | None = None
-        self.settings = Settings(compression=compression)
+        self.settings = Settings(compression=compression, keep_alive=keep_alive)
         self.settings.openai_models = {**self.settings.openai_models, **(models or {})}
         self.settings.anthropic_models = {**self.settings.anthropic_models, **(models or {})}
         self._desk = Desk(settings=self.settings, requests=ReceivedRequests(keep_requests))

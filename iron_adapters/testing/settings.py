@@ -26,6 +26,8 @@ class Settings:
     """Pause before every event of a stream that carries tokens, from the second on."""
     compression: Compression | None = None
     """``None`` sends every body as it is, whatever the client accepts."""
+    keep_alive: bool = True
+    """False closes every connection after its answer."""
     rechunk_seed: int | None = None
     """Where set, streams are cut at byte positions that depend on it alone."""
     openai_models: Mapping[str, str] = field(default_factory=lambda: dict(OPENAI_MODELS))

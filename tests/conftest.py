@@ -1,0 +1,89 @@
+"""What every test stands on: no network, no real keys, one provider double, cassettes."""
+
+import os
+
+import pytest
+from loopback_only import loopback_only
+
+from iron_adapters.testing import ProviderDouble
+
+TEST_KEYS = {"OPENAI_API_KEY": "test-key-openai", "ANTHROPIC_API_KEY": "test-key-anthropic"}
+_LEAKS = ("IRON_", "IC_", "OPENAI_", "ANTHROPIC_", "LANGCHAIN_", "LANGSMITH_")
+_PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
+_REAL_KEYS = {name: os.environ.get(name, "") for name in TEST_KEYS}
+_RECORD = "IRON_RECORD"
+
+
+def _clean_environment():
+    """Take out of the environment whatever would send a test elsewhere, or pay for it. Runs before any import."""
+    for name in list(os.environ):
+        if name.upper() in _PROXIES or (name.startswith(_LEAKS) and name != _RECORD):
+            del os.environ[name]
+    os.environ.update(TEST_KEYS)
+
+
+_clean_environment()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--record", action="store_true", help="record the cassettes anew")
+
+
+def pytest_configure(config):
+    # The SDK says this of models that are still served; what a model is called is not what is tested.
+    config.addinivalue_line("filterwarnings", r"ignore:The model '.*' is deprecated:DeprecationWarning")
+
+
+def _recording(config):
+    return config.getoption("--record") or os.environ.get(_RECORD) == "1"
+
+
+def _real_providers():
+    """Return the providers that there is a real key for."""
+    return {name.partition("_")[0].lower() for name, key in _REAL_KEYS.items() if key.startswith("sk-")}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network(request):
+    if _recording(request.config) and _real_providers():
+        yield
+        return
+    with loopback_only():
+        yield
+
+
+@pytest.fixture(scope="session")
+def _double_server():
+    # Connections are closed after each answer: clients that outlive an event loop must not meet its connections.
+    with ProviderDouble(keep_alive=False) as double:
+        yield double
+
+
+@pytest.fixture
+def double(_double_server):
+    """The provider double, with nothing scripted, received or billed yet."""
+    _double_server.reset()
+    yield _double_server
+    _double_server.reset()
+
+
+@pytest.fixture
+def cassette(request, monkeypatch):
+    """The cassette of this test: played back, or recorded with ``--record``. Clients keep the provider's own URL."""
+    import recording
+
+    path = recording.path_of(request.node)
+    if _recording(request.config):
+        real = _real_providers()
+        for name, key in _REAL_KEYS.items():
+            if name.partition("_")[0].lower() in real:
+                monkeypatch.setenv(name, key)
+        port = request.getfixturevalue("double").start()
+        with recording.recording(path, port, real) as recorded:
+            yield recorded
+        return
+    if not path.is_file():
+        pytest.fail(f"{path.parent.name}/{path.name} is not recorded: run with --record")
+    with recording.playing(path) as played:
+        yield played
+    assert played.all_played, f"the test no longer sends every request in {path.name}: record it anew"
