@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from iron_adapters.wire.bodies import WireRequest, WireResponse, limit_of, model_of, retry_count
+from iron_adapters.wire.bodies import WireRequest, WireResponse, limit_of, model_of, retry_count, role_of
 from iron_adapters.wire.json_bodies import load_object, load_request
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.media import bound_of
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from iron_policy.messages import Role
 
-ROLES: Mapping[Any, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 _LIMITS = ("max_tokens",)
 _SETTINGS = frozenset({
     "model", "stream", "tool_choice", "thinking", "service_tier", "container", "context_management", "inference_geo",
@@ -45,6 +44,8 @@ _TOOL_PROMPT_TOKENS = 1_000
 (platform.claude.com/docs/en/agents-and-tools/tool-use/overview, "Pricing")."""
 _TOOLSET_TOKENS = 20_000
 """Toolsets bring dozens of definitions; nobody has published their size, so this is twice the largest known."""
+_CITATION_TOKENS = 1_500
+"""Citations bring a system prompt (some 650 tokens more than the texts, as recorded) and a mark for each sentence."""
 _LEAST_THINKING = 1_024
 
 
@@ -59,7 +60,7 @@ class MessagesRequest(WireRequest):
         thinking = self.document.get("thinking")
         budget = thinking.get("budget_tokens") if type(thinking) is dict else None
         if type(budget) is int and budget >= max_tokens > _LEAST_THINKING:
-            thinking["budget_tokens"] = max_tokens - 1
+            self._set("thinking", {**self.document["thinking"], "budget_tokens": max_tokens - 1})
 
 
 def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) -> MessagesRequest:
@@ -114,7 +115,7 @@ def _walk_messages(texts: JsonTexts, messages: Any) -> None:
         if type(message) is not dict:
             texts.walk(messages, index, "user", place)
             continue
-        role = ROLES.get(message.get("role"), "user")
+        role = role_of(message, "user")
         for key, value in message.items():
             if key == "content" and type(value) is list:
                 in_turn = role == "assistant" and index > _turn_start(messages)
@@ -149,9 +150,8 @@ def walk_blocks(
 ) -> None:
     """List the texts of a message's content.
 
-    Args:
-        called: takes the names of the tools called, by the call's id: a tool's result says only that.
-        in_turn: whether thinking must stay, because the turn still runs or this is a reply.
+    *called* takes the names of the tools called, by the call's id: a tool's result says only that. *in_turn* tells
+    that thinking must stay, because the turn still runs or this is a reply.
     """
     for index, block in enumerate(blocks):
         where = f"{place}[{index}]"
@@ -184,10 +184,10 @@ def walk_block(
             if key not in _CALL_SETTINGS:
                 texts.walk_values(block, key, role, f"{place}.{key}", name)
     elif kind.endswith("tool_result"):
-        name = called.get(str(block.get("tool_use_id")))
+        answered = called.get(str(block.get("tool_use_id")))
         for key in block:
             if key not in _RESULT_SETTINGS:
-                texts.walk(block, key, "tool", f"{place}.{key}", name)
+                texts.walk(block, key, "tool", f"{place}.{key}", answered)
     elif kind != "redacted_thinking":
         texts.walk_object(block, role, place)
 
@@ -200,17 +200,27 @@ def _bound(size: int, document: dict[str, Any], texts: JsonTexts, model: str) ->
     ):
         return None
     bound = bound_of(size, texts.media, model, "anthropic")
-    if bound is None:
-        return None
     tools = document.get("tools")
-    for tool in tools if type(tools) is list else ():
-        kind = tool.get("type") if type(tool) is dict else None
-        if kind in (None, "custom"):
-            continue
-        if not str(kind).startswith(_CLIENT_TOOLS):
-            return None
-        bound += _TOOLSET_TOKENS if "toolset" in str(kind) else _TOOL_PROMPT_TOKENS
-    return bound + _TOOL_PROMPT_TOKENS if tools else bound
+    added = [_added_by(tool) for tool in tools] if type(tools) is list else []
+    if bound is None or None in added:
+        return None
+    bound += sum(filter(None, added)) + (_TOOL_PROMPT_TOKENS if tools else 0)
+    return bound + size + _CITATION_TOKENS if any(map(_is_cited, texts.media)) else bound
+
+
+def _is_cited(part: dict[str, Any]) -> bool:
+    citations = part.get("citations")
+    return type(citations) is dict and bool(citations.get("enabled"))
+
+
+def _added_by(tool: Any) -> int | None:
+    """Return how many tokens a tool adds to its definition; ``None`` for one that Anthropic runs itself."""
+    kind = str(tool.get("type", "custom")) if type(tool) is dict else "custom"
+    if kind in {"None", "custom"}:
+        return 0
+    if not kind.startswith(_CLIENT_TOOLS):
+        return None
+    return _TOOLSET_TOKENS if "toolset" in kind else _TOOL_PROMPT_TOKENS
 
 
 def read_response(body: bytes) -> WireResponse:

@@ -14,7 +14,7 @@ import orjson
 
 from iron_adapters.wire.anthropic_messages import walk_block
 from iron_adapters.wire.sse import write_event
-from iron_adapters.wire.streaming import OpenText, StreamRewriter
+from iron_adapters.wire.streaming import OpenText, StreamRewriter, number_at
 from iron_adapters.wire.usage import anthropic_usage, overlaid
 from iron_policy.messages import Channel, ToolCall
 
@@ -31,6 +31,7 @@ _DELTAS = {
     "compaction_delta": "content",
 }
 """The kinds of delta that go on with a text, and the key of their piece of it."""
+_ENDS = frozenset({"content_block_stop", "message_delta", "message_stop"})
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 
 
@@ -41,26 +42,29 @@ class MessagesStream(StreamRewriter):
         super().__init__(review, hide_usage=hide_usage)
         self._started = False
         self._usage: dict[str, Any] = {}
-        self._blocks: dict[Any, dict[str, Any]] = {}
-        self._arguments: dict[Any, list[str]] = {}
+        self._blocks: dict[int, dict[str, Any]] = {}
+        self._arguments: dict[int, list[str]] = {}
 
     def _rewrite(self, document: dict[str, Any]) -> tuple[bytes, bool] | None:
-        kind = document.get("type")
+        kind, index = str(document.get("type")), number_at(document, "index")
         if kind == "content_block_delta" and type(document.get("delta")) is dict:
-            return self._delta(document.get("index"), document["delta"])
+            return self._delta(index, document["delta"])
         if kind == "content_block_start" and type(document.get("content_block")) is dict:
-            return b"", self._start_block(document.get("index"), document["content_block"])
-        if kind == "content_block_stop":
-            return self._stop_block(document.get("index")), False
+            return b"", self._start_block(index, document["content_block"])
         if kind == "message_start" and type(document.get("message")) is dict:
             return b"", self._start(document["message"])
-        if kind == "message_delta":
-            return self._end_of_message(document), False
-        if kind == "message_stop":
-            return self._at_end(), False
+        if kind in _ENDS:
+            return self._end(kind, index, document), False
         if kind == "error" or document.get("error"):
             self.error = True
-        return b"", self._whole(lambda texts: texts.walk_object(document, "assistant", str(kind)))
+        return b"", self._whole(lambda texts: texts.walk_object(document, "assistant", kind))
+
+    def _end(self, kind: str, index: int, document: dict[str, Any]) -> bytes:
+        if kind == "content_block_stop":
+            return self._stop_block(index)
+        if kind == "message_delta":
+            self._take_reason(document)
+        return self._at_end()
 
     # -- the message ---------------------------------------------------------------------------------------
 
@@ -71,12 +75,11 @@ class MessagesStream(StreamRewriter):
         self._add_usage(message.get("usage"))
         return self._whole(partial(_walk_content, message))
 
-    def _end_of_message(self, document: dict[str, Any]) -> bytes:
+    def _take_reason(self, document: dict[str, Any]) -> None:
         self._add_usage(document.get("usage"))
         delta = document.get("delta")
         if type(delta) is dict and type(reason := delta.get("stop_reason")) is str:
             self._reasons[0] = reason
-        return self._at_end()
 
     def _add_usage(self, usage: Any) -> None:
         self._usage = overlaid(self._usage, usage)
@@ -84,20 +87,19 @@ class MessagesStream(StreamRewriter):
 
     # -- its blocks ----------------------------------------------------------------------------------------
 
-    def _start_block(self, index: Any, block: dict[str, Any]) -> bool:
+    def _start_block(self, index: int, block: dict[str, Any]) -> bool:
         self._blocks[index] = block
-        kind = block.get("type")
+        kind = str(block.get("type"))
         if kind in _CALLS:
             self._arguments[index] = []
-        field = {"text": "text", "thinking": "thinking"}.get(str(kind))
-        altered = False
+        field = {"text": "text", "thinking": "thinking"}.get(kind)
         if field is not None and type(text := block.get(field)) is str and text:
             block[field] = self._piece(index, f"{field}_delta", text)
-            altered = block[field] != text
-            return altered | self._whole(partial(_walk_beside, block, field))
+            beside = self._whole(partial(_walk_beside, block, field))
+            return beside or bool(block[field] != text)
         return self._whole(partial(_walk_block, block, index))
 
-    def _delta(self, index: Any, delta: dict[str, Any]) -> tuple[bytes, bool]:
+    def _delta(self, index: int, delta: dict[str, Any]) -> tuple[bytes, bool]:
         kind = str(delta.get("type"))
         if kind == "signature_delta":
             return self._close(index), False
@@ -114,13 +116,13 @@ class MessagesStream(StreamRewriter):
         delta[field] = released
         return b"", released != text
 
-    def _piece(self, index: Any, kind: str, text: str) -> str:
+    def _piece(self, index: int, kind: str, text: str) -> str:
         return self._push(index, text, partial(self._begin, index, kind))
 
-    def _begin(self, index: Any, kind: str) -> OpenText:
+    def _begin(self, index: int, kind: str) -> OpenText:
         field = _DELTAS[kind]
         in_json = kind == "input_json_delta"
-        name = self._blocks.get(index, {}).get("name") if in_json else None
+        name = str(self._blocks.get(index, {}).get("name")) if in_json else None
         place = f"content[{index}].{'input' if in_json else field}"
 
         def event(text: str) -> bytes:
@@ -129,7 +131,7 @@ class MessagesStream(StreamRewriter):
 
         return OpenText(Channel(place, "assistant", name, in_json), event)
 
-    def _stop_block(self, index: Any) -> bytes:
+    def _stop_block(self, index: int) -> bytes:
         rest = self._close(index)
         block = self._blocks.pop(index, {})
         said = "".join(self._arguments.pop(index, ()))
@@ -170,7 +172,7 @@ def _walk_content(message: dict[str, Any], texts: JsonTexts) -> None:
     texts.walk(message, "content", "assistant", "content") if message.get("content") else None
 
 
-def _walk_block(block: dict[str, Any], index: Any, texts: JsonTexts) -> None:
+def _walk_block(block: dict[str, Any], index: int, texts: JsonTexts) -> None:
     walk_block(texts, block, "assistant", f"content[{index}]", {})
 
 

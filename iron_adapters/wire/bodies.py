@@ -16,8 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from iron_adapters.wire.json_texts import JsonTexts
-    from iron_policy.messages import ModelRequest, ToolCall, Usage
+    from iron_policy.messages import ModelRequest, Role, ToolCall, Usage
 
+_ROLES: Mapping[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
 _RETRY_HEADER = "x-stainless-retry-count"
 
 
@@ -165,13 +173,17 @@ def count_of(document: Mapping[str, Any], key: str) -> int:
 
 def limit_of(document: Mapping[str, Any], keys: Sequence[str]) -> int | None:
     """Return the largest of the output limits given under *keys*; ``None`` where there is none to rely on."""
-    given = [document[key] for key in keys if document.get(key) is not None]
-    if not given or any(type(value) is not int or value < 0 for value in given):
-        return None
-    return max(given)
+    given = [value for value in map(document.get, keys) if value is not None]
+    limits: list[int] = [value for value in given if type(value) is int and value >= 0]
+    return max(limits) if limits and len(limits) == len(given) else None
 
 
 def retry_count(headers: Mapping[str, str]) -> int:
     """Return how often the caller's SDK says it has tried this call before."""
     given = headers.get(_RETRY_HEADER) or headers.get("X-Stainless-Retry-Count") or "0"
     return int(given) if given.isascii() and given.isdigit() and len(given) < 5 else 0  # noqa: PLR2004 - digits
+
+
+def role_of(message: Mapping[str, Any], default: Role) -> Role:
+    """Return whose a message is; *default* where it says nothing that we know."""
+    return _ROLES.get(str(message.get("role")), default)

@@ -57,6 +57,7 @@ class Codec:
         read_request: _ReadRequest,
         read_response: Callable[[bytes], WireResponse],
         stream: type[StreamRewriter] | None = None,
+        *,
         refuse: Callable[[PolicyDenied], bytes] = refusals.openai_body,
         refuse_stream: Callable[[PolicyDenied], bytes] = refusals.openai_event,
     ) -> None:
@@ -74,11 +75,9 @@ class Codec:
     def read_request(
         self, body: bytes, headers: Mapping[str, str], provider_name: str | None = None
     ) -> WireRequest:
-        """Read a request.
+        """Read a request, whose headers have lower-case names.
 
-        Args:
-            headers: with lower-case names.
-            provider_name: the upstream's name, where it is not the provider whose dialect it speaks.
+        *provider_name* is the upstream's name, where it is not the provider whose dialect it speaks.
 
         Raises:
             WireError: it cannot be read, so it must not be sent.
@@ -121,7 +120,7 @@ class Codec:
 class Pass(Enum):
     """What :func:`codec_for` returns for an endpoint that takes and gives no text, and costs nothing."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - no word to enter by
 
 
 PASS: Final = Pass.PASS
@@ -148,16 +147,15 @@ MESSAGES = Codec(
     anthropic_messages.read_request,
     anthropic_messages.read_response,
     MessagesStream,
-    refusals.anthropic_body,
-    refusals.anthropic_event,
+    refuse=refusals.anthropic_body,
+    refuse_stream=refusals.anthropic_event,
 )
 COUNT_TOKENS = Codec(
     "anthropic.count_tokens",
     free.read_count_tokens,
     free.read_response,
-    None,
-    refusals.anthropic_body,
-    refusals.anthropic_event,
+    refuse=refusals.anthropic_body,
+    refuse_stream=refusals.anthropic_event,
 )
 
 _POSTED = (
@@ -176,8 +174,7 @@ _THREADS = "/threads/"
 def codec_for(method: str, path: str) -> Codec | Pass | None:
     """Return the codec of an endpoint.
 
-    Args:
-        path: the URL's path, without host and query; what stands before the endpoint's own name does not matter.
+    *path* is the URL's, without host; what stands before the endpoint's own name does not matter.
 
     Returns:
         A codec; ``PASS`` where neither text nor money is at stake; ``None`` where nobody knows.

@@ -41,7 +41,7 @@ ENCODED = frozenset({
 
 MEDIA_TYPES = frozenset({
     "image", "image_url", "input_image", "computer_screenshot", "image_file", "input_audio", "audio",
-    "file", "input_file", "document", "container_upload", "item_reference", "input_video", "video_url",
+    "file", "input_file", "document", "search_result", "container_upload", "item_reference", "input_video", "video_url",
 })  # fmt: skip
 """Types of parts that may bring input in another form than text."""
 
@@ -84,6 +84,7 @@ class JsonTexts:
         role: Role,
         place: str,
         tool_name: str | None = None,
+        *,
         in_json: bool = False,
     ) -> None:
         """List the string ``container[key]``."""

@@ -67,7 +67,7 @@ def _tokens(part: dict[str, Any], encoded: str, model: str, provider_name: str) 
         return _image_tokens(part, model, provider_name)
     if kind in {"input_audio", "audio"}:
         return len(encoded) // _AUDIO_BYTES_PER_TOKEN + 100 if encoded else None
-    if kind == "document" and _is_open(part.get("source")):
+    if kind == "search_result" or (kind == "document" and _is_open(part.get("source"))):
         return 0
     return len(encoded) if encoded.startswith(_TEXT) else None
 
@@ -77,7 +77,7 @@ _IMAGES = frozenset({"image", "image_url", "input_image", "computer_screenshot",
 
 def _is_open(source: Any) -> bool:
     """Tell whether an Anthropic document stands in the body as text, where its bytes are counted."""
-    return type(source) is dict and source.get("type") in {"text", "content"}
+    return type(source) is dict and str(source.get("type")) in {"text", "content"}
 
 
 def _image_tokens(part: dict[str, Any], model: str, provider_name: str) -> int:
@@ -89,7 +89,7 @@ def _image_tokens(part: dict[str, Any], model: str, provider_name: str) -> int:
         return _GPT_4O_MINI_LOW if detail == "low" else _GPT_4O_MINI
     if model.startswith(_SMALL_IMAGES) or model == "gpt-5":
         return _UP_TO_1536_PATCHES
-    return _BOUNDED_DETAIL if detail in {"low", "high"} else _ANY_DETAIL
+    return _BOUNDED_DETAIL if str(detail) in {"low", "high"} else _ANY_DETAIL
 
 
 def _encoded(part: dict[str, Any]) -> str:

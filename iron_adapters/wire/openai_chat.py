@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from iron_adapters.wire.bodies import UsageOnRequest, WireResponse, count_of, limit_of, model_of, retry_count
+from iron_adapters.wire.bodies import (
+    UsageOnRequest,
+    WireResponse,
+    count_of,
+    limit_of,
+    model_of,
+    retry_count,
+    role_of,
+)
 from iron_adapters.wire.json_bodies import load_object, load_request
 from iron_adapters.wire.json_texts import IDENTIFIERS, JsonTexts
 from iron_adapters.wire.media import bound_of
@@ -22,14 +30,6 @@ if TYPE_CHECKING:
 
     from iron_policy.messages import Role
 
-ROLES: Mapping[Any, Role] = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "assistant": "assistant",
-    "tool": "tool",
-    "function": "tool",
-}
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _KNOWN_SETTINGS = frozenset({
     "model", "stream", "stream_options", "temperature", "top_p", "n", "seed", "modalities", "audio", "logit_bias",
@@ -102,9 +102,9 @@ def walk_messages(texts: JsonTexts, messages: Any) -> None:
     called: dict[str, str] = {}
     for index, message in enumerate(messages):
         if type(message) is dict:
-            role = ROLES.get(message.get("role"), "user")
+            role = role_of(message, "user")
             tool_name = _answered_tool(message, called) if role == "tool" else None
-            walk_message(texts, message, role, f"messages[{index}]", tool_name, called)
+            walk_message(texts, message, role, f"messages[{index}]", tool_name, called=called)
         else:
             texts.walk(messages, index, "user", f"messages[{index}]")
 
@@ -120,13 +120,12 @@ def walk_message(
     role: Role,
     place: str,
     tool_name: str | None = None,
+    *,
     called: dict[str, str] | None = None,
 ) -> None:
-    """List the texts of one message.
+    """List the texts of one message, which may be the result of *tool_name*.
 
-    Args:
-        tool_name: the tool whose result it is.
-        called: takes the names of the tools it calls, by the call's id: a tool's result says only that.
+    *called* takes the names of the tools it calls, by the call's id: a tool's result says only that.
     """
     for key, value in message.items():
         if key == "content" and type(value) is str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from iron_adapters.wire.sse import write_event
-from iron_adapters.wire.streaming import OpenText, StreamRewriter
+from iron_adapters.wire.streaming import OpenText, StreamRewriter, number_at
 from iron_adapters.wire.usage import openai_usage
 from iron_policy.messages import Channel, ToolCall
 
@@ -49,8 +49,8 @@ class ChatStream(StreamRewriter):
     def __init__(self, review: TextReview, *, hide_usage: bool = False) -> None:
         super().__init__(review, hide_usage=hide_usage)
         self._last: dict[str, Any] = {**_EMPTY, "object": self._object}
-        self._seen: dict[Any, None] = {}
-        self._calls: dict[Any, dict[Any, _Call]] = {}
+        self._seen: dict[int, None] = {}
+        self._calls: dict[int, dict[int, _Call]] = {}
 
     _object = "chat.completion.chunk"
 
@@ -80,7 +80,7 @@ class ChatStream(StreamRewriter):
         return before, altered
 
     def _rewrite_choice(self, choice: dict[str, Any]) -> tuple[bytes, bool]:
-        number = choice.get("index", 0)
+        number = number_at(choice, "index")
         self._seen[number] = None
         changed = self._rewrite_texts(number, choice)
         before = b""
@@ -96,10 +96,10 @@ class ChatStream(StreamRewriter):
 
     def _take_text(self, choice: dict[str, Any]) -> dict[str, Any]:
         """Empty the delta of a chunk that also ends its choice: what was held back comes after it, before the end."""
-        said, choice["delta"] = choice.get("delta") or {}, {}
-        return said
+        said, choice["delta"] = choice.get("delta"), {}
+        return said if type(said) is dict else {}
 
-    def _rewrite_texts(self, number: Any, choice: dict[str, Any]) -> bool:
+    def _rewrite_texts(self, number: int, choice: dict[str, Any]) -> bool:
         """Alter the texts of a choice's delta in place."""
         delta = choice.get("delta")
         if type(delta) is not dict:
@@ -110,21 +110,23 @@ class ChatStream(StreamRewriter):
             if kind is str:
                 if value and key not in _SETTINGS:
                     changed |= self._piece(delta, key, number, (key,))
-            elif kind is list and key == "tool_calls":
-                for position, call in enumerate(value):
-                    if type(call) is dict:
-                        changed |= self._tool_piece(number, call.get("index", position), call)
-            elif kind is dict and key == "function_call":
-                changed |= self._tool_piece(number, -1, {"function": value})
-            elif kind is dict and key == "audio" and value.get("transcript"):
-                changed |= self._piece(value, "transcript", number, (key, None, None, "transcript"))
-            elif kind is list and key in _PIECEWISE:
-                changed |= self._pieces(number, key, value)
-            elif kind is dict or kind is list:
-                changed |= self._whole(partial(_walk, delta, key, number))
+            elif kind is list or kind is dict:
+                changed |= self._rewrite_parts(number, delta, key, value)
         return changed
 
-    def _piece(self, holder: dict[str, Any], field: str, number: Any, path: tuple[Any, ...]) -> bool:
+    def _rewrite_parts(self, number: int, delta: dict[str, Any], key: str, value: Any) -> bool:
+        if type(value) is list:
+            if key == "tool_calls":
+                return self._tool_pieces(number, value)
+            if key in _PIECEWISE:
+                return self._pieces(number, key, value)
+        elif key == "function_call":
+            return self._tool_piece(number, -1, {"function": value})
+        elif key == "audio" and type(value.get("transcript")) is str:
+            return self._piece(value, "transcript", number, (key, None, None, "transcript"))
+        return self._whole(partial(_walk, delta, key, number))
+
+    def _piece(self, holder: dict[str, Any], field: str, number: int, path: tuple[Any, ...]) -> bool:
         text = holder[field]
         released = self._push((number, *path), text, partial(self._begin_text, number, path))
         if released == text:
@@ -132,21 +134,21 @@ class ChatStream(StreamRewriter):
         holder[field] = released
         return True
 
-    def _pieces(self, number: Any, key: str, parts: list[Any]) -> bool:
+    def _pieces(self, number: int, key: str, parts: list[Any]) -> bool:
         """Alter the texts of a list of parts, each of which goes on in the part of the same number and type."""
         changed = False
         for position, part in enumerate(parts):
             if type(part) is not dict:
                 continue
-            place = part.get("index", position)
+            place = number_at(part, "index", position)
             for field in ("text", "summary", "thinking", "refusal"):
                 if type(value := part.get(field)) is str and value:
-                    changed |= self._piece(part, field, number, (key, place, part.get("type"), field))
+                    changed |= self._piece(part, field, number, (key, place, str(part.get("type")), field))
                 elif type(value) is list:
                     changed |= self._pieces(number, f"{key}.{place}.{field}", value)
         return changed
 
-    def _begin_text(self, number: Any, path: tuple[Any, ...]) -> OpenText:
+    def _begin_text(self, number: int, path: tuple[Any, ...]) -> OpenText:
         """Open the channel of a text, whose *path* leads to it in the delta."""
         place = f"choices[{number}].message.{path[0]}"
         if len(path) == 1:
@@ -170,7 +172,14 @@ class ChatStream(StreamRewriter):
 
     # -- tool calls ----------------------------------------------------------------------------------------
 
-    def _tool_piece(self, number: Any, place: Any, call: dict[str, Any]) -> bool:
+    def _tool_pieces(self, number: int, calls: list[Any]) -> bool:
+        changed = False
+        for position, call in enumerate(calls):
+            if type(call) is dict:
+                changed |= self._tool_piece(number, number_at(call, "index", position), call)
+        return changed
+
+    def _tool_piece(self, number: int, place: int, call: dict[str, Any]) -> bool:
         begun = self._calls.setdefault(number, {}).setdefault(place, _Call())
         if type(call_id := call.get("id")) is str and call_id:
             begun.call_id = call_id
@@ -184,7 +193,7 @@ class ChatStream(StreamRewriter):
             text = function.get(field)
             if type(text) is str and text:
                 begun.said.append(text)
-                begin = partial(self._begin_call, number, place, key, field, begun.name, in_json)
+                begin = partial(self._begin_call, number, place, key, field, begun.name, in_json=in_json)
                 released = self._push((number, "tool_calls", place), text, begin)
                 if released != text:
                     function[field] = released
@@ -192,7 +201,7 @@ class ChatStream(StreamRewriter):
         return changed
 
     def _begin_call(
-        self, number: Any, place: Any, key: str, field: str, name: str, in_json: bool
+        self, number: int, place: int, key: str, field: str, name: str, *, in_json: bool
     ) -> OpenText:
         if place == -1:
             channel = Channel(
@@ -207,11 +216,11 @@ class ChatStream(StreamRewriter):
 
     # -- ends ----------------------------------------------------------------------------------------------
 
-    def _end_choice(self, number: Any) -> bytes:
+    def _end_choice(self, number: int) -> bytes:
         """Return what choice *number* held back, and hand its tool calls over for judgement."""
         rest = self._close_all(key for key in list(self._open) if key[0] == number)
         calls = self._calls.pop(number, {})
-        for place in sorted(calls, key=str):
+        for place in sorted(calls):
             call = calls[place]
             self.review.tool_call(ToolCall(call.name, "".join(call.said), call.call_id))
         return rest
@@ -228,7 +237,7 @@ class ChatStream(StreamRewriter):
             yield self._chunk(number, {}, "length")
         yield DONE
 
-    def _chunk(self, number: Any, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+    def _chunk(self, number: int, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
         choice = self._choice(number, delta, finish_reason)
         chunk = {key: value for key, value in self._last.items() if key not in _OWN}
         chunk["choices"] = [choice]
@@ -236,9 +245,9 @@ class ChatStream(StreamRewriter):
             chunk["usage"] = None
         return write_event(orjson.dumps(chunk))
 
-    def _choice(self, number: Any, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+    def _choice(self, number: int, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
         return {"index": number, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _walk(delta: dict[str, Any], key: str, number: Any, texts: JsonTexts) -> None:
+def _walk(delta: dict[str, Any], key: str, number: int, texts: JsonTexts) -> None:
     texts.walk(delta, key, "assistant", f"choices[{number}].message.{key}")

@@ -85,17 +85,17 @@ class CompletionStream(ChatStream):
     _object = "text_completion"
 
     def _take_text(self, choice: dict[str, Any]) -> dict[str, Any]:
-        said, choice["text"] = {"text": choice.get("text")}, ""
-        return said
+        said, choice["text"] = choice.get("text"), ""
+        return {"text": said} if said else {}
 
-    def _rewrite_texts(self, number: Any, choice: dict[str, Any]) -> bool:
+    def _rewrite_texts(self, number: int, choice: dict[str, Any]) -> bool:
         if type(choice.get("text")) is not str or not choice["text"]:
             return False
         return self._piece(choice, "text", number, ("text",))
 
-    def _begin_text(self, number: Any, path: tuple[Any, ...]) -> OpenText:
+    def _begin_text(self, number: int, path: tuple[Any, ...]) -> OpenText:
         del path
         return OpenText(Channel(f"choices[{number}].text"), lambda text: self._chunk(number, {"text": text}))
 
-    def _choice(self, number: Any, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+    def _choice(self, number: int, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
         return {"text": "", "index": number, "logprobs": None, "finish_reason": finish_reason, **delta}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from iron_policy.messages import Role
 
-_TOKEN_IDS = "token ids cannot be judged: send text (with LangChain, OpenAIEmbeddings(check_embedding_ctx_length=False))"
+_UNREADABLE = "token ids cannot be judged: send text (with LangChain, OpenAIEmbeddings(check_embedding_ctx_length=False))"
 _SETTINGS = frozenset({"model", "encoding_format"})
 
 
@@ -64,7 +64,7 @@ def walk_texts(texts: JsonTexts, container: dict[str, Any], key: str, role: Role
             if type(item) in {int, float} or (
                 type(item) is list and any(type(leaf) is not str for leaf in item)
             ):
-                raise WireError(_TOKEN_IDS)
+                raise WireError(_UNREADABLE)
     texts.walk(container, key, role, key)
 
 

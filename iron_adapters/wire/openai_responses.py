@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from iron_adapters.wire.bodies import WireRequest, WireResponse, limit_of, model_of, retry_count
+from iron_adapters.wire.bodies import WireRequest, WireResponse, limit_of, model_of, retry_count, role_of
 from iron_adapters.wire.json_bodies import load_object, load_request
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.media import bound_of
-from iron_adapters.wire.openai_chat import ROLES, walk_format
+from iron_adapters.wire.openai_chat import walk_format
 from iron_adapters.wire.tool_schemas import tool_names, walk_tools
 from iron_adapters.wire.usage import openai_usage
 from iron_policy.messages import ModelRequest, ToolCall
@@ -36,8 +36,8 @@ _ITEM_SETTINGS = frozenset({
     "encrypted_content", "approval_request_id", "caller", "container_id", "environment", "output_format", "size",
     "quality", "background", "recipient", "created_by",
 })  # fmt: skip
-_OWN_INPUT_ONLY = frozenset({"function", "custom", "namespace", "local_shell", "apply_patch"})
-"""Tools that bring the model nothing but what the caller sends."""
+_ADDED_BY_TOOLS = {"function": 0, "custom": 0, "namespace": 0, "local_shell": 2_000, "apply_patch": 2_000}
+"""Input tokens that a tool adds to its definition (some 600 as recorded); others bring what they find."""
 _CALLED = {
     "function_call": "arguments",
     "custom_tool_call": "input",
@@ -69,9 +69,7 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
         parameter_names=tuple(document),
         max_tokens=limit_of(document, _LIMITS),
         stream=bool(document.get("stream")),
-        input_tokens_bound=None
-        if _adds_input(document)
-        else bound_of(len(body), texts.media, model, provider_name),
+        input_tokens_bound=_bound(len(body), document, texts, model, provider_name),
         retry_count=retry_count(headers),
         conversation_id=_conversation(document),
     )
@@ -97,16 +95,20 @@ def _walk_top(texts: JsonTexts, document: dict[str, Any], key: str) -> None:
         texts.walk(document, key, "user", key)
 
 
-def _adds_input(document: dict[str, Any]) -> bool:
-    """Tell whether the provider adds input of its own: stored turns, templates, searches."""
+def _bound(
+    size: int, document: dict[str, Any], texts: JsonTexts, model: str, provider_name: str
+) -> int | None:
+    """Return the most input tokens; ``None`` where the provider adds stored turns, templates or what it finds."""
     if any(
         document.get(key) for key in ("previous_response_id", "conversation", "prompt", "context_management")
     ):
-        return True
+        return None
+    bound = bound_of(size, texts.media, model, provider_name)
     tools = document.get("tools")
-    return type(tools) is list and any(
-        type(tool) is not dict or tool.get("type") not in _OWN_INPUT_ONLY for tool in tools
-    )
+    for tool in tools if type(tools) is list else ():
+        added = _ADDED_BY_TOOLS.get(str(tool.get("type"))) if type(tool) is dict else None
+        bound = None if bound is None or added is None else bound + added
+    return bound
 
 
 def _conversation(document: dict[str, Any]) -> str | None:
@@ -135,8 +137,7 @@ def walk_item(
 ) -> None:
     """List the texts of one item.
 
-    Args:
-        called: takes the names of the tools called, by the call's id: a tool's result says only that.
+    *called* takes the names of the tools called, by the call's id: a tool's result says only that.
     """
     if item.get("type") == "item_reference":
         texts.media.append(item)
@@ -157,7 +158,7 @@ def _speaker(item: dict[str, Any], role: Role, called: dict[str, str]) -> tuple[
     """Return who says an item's texts, and the tool it calls or whose result it is."""
     kind = item.get("type")
     if type(kind) is not str or kind == "message":
-        return ROLES.get(item.get("role"), role), None
+        return role_of(item, role), None
     if kind == "reasoning":
         return "assistant", None
     call_id = item.get("call_id")

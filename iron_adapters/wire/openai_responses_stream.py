@@ -13,7 +13,7 @@ import orjson
 
 from iron_adapters.wire.openai_responses import name_of, reason_of, tool_call_of, walk_item, walk_output
 from iron_adapters.wire.sse import write_event
-from iron_adapters.wire.streaming import OpenText, StreamRewriter
+from iron_adapters.wire.streaming import OpenText, StreamRewriter, number_at
 from iron_adapters.wire.usage import openai_usage
 from iron_policy.messages import Channel, Text, ToolCall
 
@@ -29,7 +29,7 @@ class _Kind(NamedTuple):
 
     field: str
     """Where the ``.done`` event repeats it."""
-    index: str | None
+    told_apart_by: str | None
     """What tells several of one item apart."""
     place: str
     part_type: str | None = None
@@ -82,10 +82,8 @@ class ResponsesStream(StreamRewriter):
 
     def _rewrite_event(self, kind: str, document: dict[str, Any]) -> tuple[bytes, bool]:
         base, _, step = kind.rpartition(".")
-        if kind in _SOUND:
-            return b"", False
         if step == "delta" and type(document.get("delta")) is str:
-            return b"", self._delta(base, document)
+            return b"", kind not in _SOUND and self._delta(base, document)
         if base in _KINDS and step == "done":
             return self._text_done(base, document)
         if base == "response.output_item" and type(document.get("item")) is dict:
@@ -115,9 +113,10 @@ class ResponsesStream(StreamRewriter):
 
     def _shell_output(self, document: dict[str, Any]) -> bool:
         delta, changed = document["delta"], False
+        output_index = number_at(document, "output_index")
         for name in ("stdout", "stderr"):
             if type(text := delta.get(name)) is str and text:
-                key = (_SHELL_OUTPUT, document.get("output_index"), document.get("command_index"), name)
+                key = (_SHELL_OUTPUT, output_index, number_at(document, "command_index"), name)
                 released = self._push(key, text, partial(self._begin_shell_output, name, key, document))
                 changed |= released != text
                 delta[name] = released
@@ -129,8 +128,8 @@ class ResponsesStream(StreamRewriter):
         return OpenText(Channel(place, "tool"), lambda text: self._put({**template, "delta": {name: text}}))
 
     def _key(self, base: str, document: dict[str, Any]) -> tuple[Any, ...]:
-        index = _KINDS.get(base, _UNKNOWN).index
-        return (base, document.get("output_index"), document.get(index) if index else None)
+        name = _KINDS.get(base, _UNKNOWN).told_apart_by
+        return (base, number_at(document, "output_index"), number_at(document, name) if name else None)
 
     def _begin(self, base: str, key: tuple[Any, ...], document: dict[str, Any]) -> OpenText:
         self._said[key] = []
@@ -178,12 +177,13 @@ class ResponsesStream(StreamRewriter):
         self._judged.add(index)
         name = document.get("name")
         call_id = item.get("call_id")
-        self.review.tool_call(ToolCall(name if type(name) is str else name_of(item), said, call_id))
+        name = name if type(name) is str else name_of(item)
+        self.review.tool_call(ToolCall(name, said, call_id if type(call_id) is str else None))
 
     # -- items and responses as a whole --------------------------------------------------------------------
 
     def _item(self, step: str, document: dict[str, Any]) -> tuple[bytes, bool]:
-        index, item = document.get("output_index"), document["item"]
+        index, item = number_at(document, "output_index"), document["item"]
         if step != "done":
             self._items[index] = item
             return b"", self._whole(partial(_walk_output_item, item, index))
@@ -227,7 +227,7 @@ class ResponsesStream(StreamRewriter):
         yield self._close_all()
         for key in open_keys:
             kind = _KINDS[key[0]]
-            index = {} if kind.index is None else {kind.index: key[2]}
+            index = {} if kind.told_apart_by is None else {kind.told_apart_by: key[2]}
             item_id = self._items.get(key[1], {}).get("id")
             said = {kind.field: "".join(self._said[key])}
             yield self._put(

@@ -204,6 +204,20 @@ class StreamRewriter(ABC):
             yield b"\n\n" + ending if broken_off else ending
 
 
+def number_at(document: dict[str, Any], key: str, default: int = 0) -> int:
+    """Return the number that tells one of several texts apart.
+
+    Raises:
+        WireError: it is no whole number.
+    """
+    value = document.get(key)
+    if value is None:
+        return default
+    if type(value) is not int:
+        raise WireError(f"an event of the stream has {key!r} that is no whole number")
+    return value
+
+
 def _read(data: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(data)
