@@ -77,14 +77,13 @@ class JsonTexts:
         self._slots: list[tuple[Any, Any, bool]] = []
         self._effects: list[tuple[int, int, Callable[[], object]]] = []
 
-    def add(
+    def add(  # noqa: PLR0917 - a Text's fields in their order
         self,
         container: Any,
         key: Any,
         role: Role,
         place: str,
         tool_name: str | None = None,
-        *,
         in_json: bool = False,
     ) -> None:
         """List the string ``container[key]``."""

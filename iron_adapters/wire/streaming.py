@@ -15,11 +15,15 @@ from iron_adapters.wire.json_bodies import dump
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.sse import Event, EventParser
 from iron_policy.exceptions import PolicyDenied, WireError
+from iron_policy.messages import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from iron_policy.messages import Channel, Text, ToolCall, Usage
+    from iron_policy.messages import Text, ToolCall, Usage
+
+
+__all__ = ["Channel", "OpenText", "StreamRewriter", "TextReview", "number_at"]
 
 
 class TextReview(Protocol):
