@@ -31,7 +31,7 @@ _FORMATS = {
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 _DEEPEST_OPTIONAL = 4
-"""Optional properties are left out below this depth, so that a schema that holds itself comes to an end."""
+"""Below this depth what may be left out or be null is, so that a schema that holds itself comes to an end."""
 
 
 def instance_of(schema: Mapping[str, Any], text: str = "") -> Any:
@@ -57,7 +57,7 @@ class _Filler:
         self._numbers = [float(found) for found in _NUMBER.findall(text)]
 
     def fill(self, schema: Any, name: str, depth: int) -> Any:
-        schema = self._resolved(schema)
+        schema = self._resolved(schema, depth)
         for key in ("const", "default"):
             if key in schema and (key == "const" or schema[key] is not None):
                 return schema[key]
@@ -75,26 +75,26 @@ class _Filler:
             return fillers[kind](schema, name, depth)
         return True if kind == "boolean" else None
 
-    def _resolved(self, schema: Any) -> dict[str, Any]:
+    def _resolved(self, schema: Any, depth: int) -> dict[str, Any]:
         """Follow references and choose branches until *schema* stands on its own."""
         if not isinstance(schema, dict):
             return {}
         if "$ref" in schema:
             rest = {key: value for key, value in schema.items() if key != "$ref"}
-            return self._resolved(self._referenced(schema["$ref"]) | rest)
+            return self._resolved(self._referenced(schema["$ref"]) | rest, depth)
         for key in ("anyOf", "oneOf"):
             if key in schema:
                 rest = {
                     name: value for name, value in schema.items() if name not in {"anyOf", "oneOf", "default"}
                 }
-                return rest | self._resolved(_first_real(schema[key]))
+                return rest | self._resolved(_branch(schema[key], depth), depth)
         if "allOf" in schema:
-            return self._merged(schema)
+            return self._merged(schema, depth)
         return schema
 
-    def _merged(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def _merged(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
         merged = {key: value for key, value in schema.items() if key != "allOf"}
-        for part in map(self._resolved, schema["allOf"]):
+        for part in (self._resolved(each, depth) for each in schema["allOf"]):
             properties = {**merged.get("properties", {}), **part.get("properties", {})}
             required = [*merged.get("required", []), *part.get("required", [])]
             merged = {**part, **merged}
@@ -156,8 +156,11 @@ def _kind(schema: Mapping[str, Any]) -> str:
     return str(kind)
 
 
-def _first_real(branches: list[dict[str, Any]]) -> dict[str, Any]:
-    return next((branch for branch in branches if branch.get("type") != "null"), branches[0])
+def _branch(branches: list[dict[str, Any]], depth: int) -> dict[str, Any]:
+    """Return the first branch that is not null; deep down, null where that is allowed."""
+    nulls = [branch for branch in branches if branch.get("type") == "null"]
+    others = [branch for branch in branches if branch.get("type") != "null"]
+    return (nulls or others)[0] if depth > _DEEPEST_OPTIONAL else (others or nulls)[0]
 
 
 def _suits(number: float, schema: Mapping[str, Any]) -> bool:
