@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 
     from iron_policy.engine import PolicyEngine
     from iron_policy.scope import Scope
@@ -69,23 +69,33 @@ def claimed() -> Iterator[None]:
         _claimed.reset(token)
 
 
-def claim_iterator(items: Iterator[T]) -> Iterator[T]:
-    """Yield *items*, claiming each step of theirs and nothing that the consumer does between."""
-    while True:
-        with claimed():
-            try:
-                item = next(items)
-            except StopIteration:
-                return
-        yield item
+def claim_iterator(items: Iterator[T]) -> Generator[T]:
+    """Yield *items*, claiming each step of theirs and nothing that the consumer does between. Closing it closes them."""
+    try:
+        while True:
+            with claimed():
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+            yield item
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
 
 
-async def claim_async_iterator(items: AsyncIterator[T]) -> AsyncIterator[T]:
-    """Yield *items*, claiming each step of theirs and nothing that the consumer does between."""
-    while True:
-        with claimed():
-            try:
-                item = await anext(items)
-            except StopAsyncIteration:
-                return
-        yield item
+async def claim_async_iterator(items: AsyncIterator[T]) -> AsyncGenerator[T]:
+    """Yield *items*, claiming each step of theirs and nothing that the consumer does between. Closing it closes them."""
+    try:
+        while True:
+            with claimed():
+                try:
+                    item = await anext(items)
+                except StopAsyncIteration:
+                    return
+            yield item
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()

@@ -1,0 +1,244 @@
+# ruff: noqa: SLF001 - a chat model's protected methods are its protocol
+"""``IronChatModel``: any LangChain chat model, with every call of it held to a policy.
+
+Usage::
+
+    from iron_adapters.langchain import IronChatModel
+
+    model = IronChatModel(model="gpt-4o-mini", policy={"budgets": [{"scope": "run", "limit_usd": 1.00}]})
+    model.invoke("Write to jane@example.com")  # the provider reads <EMAIL_...>, the reply names her again
+    governed = IronChatModel.wrap(any_chat_model, policy="policy.yaml")
+
+It stands in for the model it holds: the same callbacks (fired once), tools, structured output, streams, profile and
+errors; only ``PolicyDenied`` is new. It needs no HTTP, so it governs models on boto3, gRPC or in memory too. Under an
+``IronCallbackHandler`` the call is charged to the handler's policy, and judged by its own as well. Not covered: what is called on the
+provider's own client, such as ``model.root_client``.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.language_models import BaseChatModel
+from pydantic import PrivateAttr
+
+from iron_adapters.langchain.calls import ChatCall, reporting_usage
+from iron_adapters.langchain.messages import Prompt
+from iron_adapters.langchain.rebinding import ANSWERS
+from iron_adapters.langchain.requests import LIMITS, request_of
+from iron_adapters.langchain.stand_in import StandIn
+from iron_adapters.marks import claim_async_iterator, claim_iterator, claimed, is_claimed, live_mark
+from iron_adapters.resolve import Governor
+from iron_policy.engine import PolicyEngine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+    from langchain_core.messages import BaseMessage
+    from langchain_core.outputs import ChatGenerationChunk, ChatResult
+
+    from iron_adapters.resolve import PolicyLike
+    from iron_policy.scope import Scope
+
+
+class IronChatModel(StandIn):
+    """Hold every call of a chat model to a policy.
+
+    Args:
+        model: the model's name, as ``init_chat_model`` takes it: ``gpt-4o-mini``, ``anthropic:claude-haiku-4-5``.
+        policy: a policy, its engine, a mapping, a path, or ``None``: the enclosing scope's, ``$IRON_POLICY``, the default.
+        wrapped: a model to hold, instead of one by name.
+        kwargs: what the model takes besides.
+
+    Raises:
+        PolicyError: *policy* is no policy.
+    """
+
+    _policy: PolicyLike = PrivateAttr()
+    _governor: Governor = PrivateAttr()
+    _provider_name: str = PrivateAttr()
+    _limit_name: str = PrivateAttr()
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        policy: PolicyLike = None,
+        wrapped: BaseChatModel | None = None,
+        **kwargs: Any,
+    ) -> None:
+        governor = Governor(policy)
+        super().__init__(by_name(model, kwargs) if wrapped is None else wrapped)
+        self._policy = policy
+        self._governor = governor
+        held = self.wrapped
+        self._provider_name = str(held._get_ls_params().get("ls_provider") or held._llm_type)
+        self._limit_name = next((name for name in LIMITS if name in type(held).model_fields), LIMITS[0])
+
+    @classmethod
+    def wrap(cls, model: BaseChatModel, policy: PolicyLike = None) -> IronChatModel:
+        """Return *model*, governed.
+
+        Raises:
+            TypeError: *model* is no chat model.
+            PolicyError: *policy* is no policy.
+        """
+        if not isinstance(model, BaseChatModel):
+            raise TypeError(
+                f"wrap() takes a BaseChatModel, not {type(model).__name__}; wrap the model, then bind it"
+            )
+        return cls(wrapped=model, policy=policy)
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], *tools: Any, **kwargs: Any) -> int:
+        """Count tokens as the model does; it may ask its provider, so the texts are judged and rewritten first."""
+        engine, scope = self._engine_and_scope()
+        prompt = Prompt(messages, {})
+        judged = engine.judge(
+            request_of(self._provider_name, self._get_invocation_params(), prompt), scope=scope
+        )
+        if (texts := judged.texts) is not None:
+            messages, _ = prompt.rewritten(texts)
+        with claimed():
+            return self.wrapped.get_num_tokens_from_messages(messages, *tools, **kwargs)
+
+    # -- the calls -----------------------------------------------------------------------------------------
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - it would be told unreviewed tokens
+        **kwargs: Any,
+    ) -> ChatResult:
+        call = self._begin(messages, stop, kwargs)
+        if call is None:
+            return self.wrapped._generate(messages, stop, **kwargs)
+        with call.ended_on_error():
+            to_send, altered = call.arguments(self._limit_name)
+            with claimed():
+                result = self.wrapped._generate(to_send, **altered)
+            return call.reviewed(result)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - same
+        **kwargs: Any,
+    ) -> ChatResult:
+        call = self._begin(messages, stop, kwargs)
+        if call is None:
+            return await self.wrapped._agenerate(messages, stop, **kwargs)
+        with call.ended_on_error():
+            to_send, altered = call.arguments(self._limit_name)
+            with claimed():
+                result = await self.wrapped._agenerate(to_send, **altered)
+            return call.reviewed(result)
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        call = self._begin(messages, stop, kwargs, stream=True)
+        if call is None:
+            yield from self.wrapped._stream(messages, stop, **kwargs)
+            return
+        with call.streamed() as stream:
+            to_send, altered = call.arguments(self._limit_name)
+            with claimed():
+                chunks = reporting_usage(self.wrapped)._stream(to_send, **altered)
+            with closing(claim_iterator(chunks)) as claimed_chunks:
+                for released in stream.through(claimed_chunks):
+                    if run_manager:
+                        run_manager.on_llm_new_token(released.text, chunk=released)
+                    yield released
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        call = self._begin(messages, stop, kwargs, stream=True)
+        if call is None:
+            async for chunk in self.wrapped._astream(messages, stop, **kwargs):
+                yield chunk
+            return
+        with call.streamed() as stream:
+            to_send, altered = call.arguments(self._limit_name)
+            with claimed():
+                chunks = reporting_usage(self.wrapped)._astream(to_send, **altered)
+            async with aclosing(claim_async_iterator(chunks)) as claimed_chunks:
+                async for released in stream.through_async(claimed_chunks):
+                    if run_manager:
+                        await run_manager.on_llm_new_token(released.text, chunk=released)
+                    yield released
+
+    def _begin(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        kwargs: dict[str, Any],
+        *,
+        stream: bool = False,
+    ) -> ChatCall | None:
+        """Admit a call; return ``None`` where a seam further out already has."""
+        answers = kwargs.pop(ANSWERS, ())
+        if is_claimed():
+            return None
+        engine, scope = self._engine_and_scope()
+        prompt = Prompt(messages, {**kwargs, "stop": stop})
+        params = self._get_invocation_params(stop=stop, **kwargs)
+        request = request_of(self._provider_name, params, prompt, stream=stream)
+        marked = live_mark()
+        if marked is not None:
+            if marked.engine is not engine and self._policy is not None:
+                engine.judge(request, scope=marked.scope)
+            marked.note_request()
+            engine, scope = marked.engine, marked.scope
+        return ChatCall(engine.admit(request, scope=scope), prompt, answers=answers)
+
+    def _engine_and_scope(self) -> tuple[PolicyEngine, Scope]:
+        return self._governor.engine_and_scope()
+
+    # -- parity with the model -----------------------------------------------------------------------------
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """Keep cached replies apart from those of other policies, and from ungoverned ones."""
+        engine, _ = self._engine_and_scope()
+        policy = hashlib.blake2b(engine.policy.model_dump_json().encode(), digest_size=16).hexdigest()
+        return f"{self.wrapped._get_llm_string(stop, **kwargs)}---iron:{policy}"
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> IronChatModel:
+        return type(self)(wrapped=copy.deepcopy(self.wrapped, memo), policy=self._policy)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        policy = self._policy.policy if isinstance(self._policy, PolicyEngine) else self._policy
+        return type(self).wrap, (self.wrapped, policy)
+
+
+def by_name(model: str | None, kwargs: dict[str, Any]) -> BaseChatModel:
+    """Return the model that LangChain makes of a name.
+
+    Raises:
+        ImportError: ``langchain`` or the provider's integration is not installed; its message says what to install.
+        TypeError: *kwargs* make a model that is configured at each call, which cannot be held.
+    """
+    try:
+        from langchain.chat_models import init_chat_model
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            'a model by name needs langchain: pip install "iron-adapters[langchain]", or use IronChatModel.wrap(model)'
+        ) from error
+    made: Any = init_chat_model(model, **kwargs)
+    if not isinstance(made, BaseChatModel):
+        raise TypeError("a model that is configured at each call cannot be held; make it, then wrap it")
+    return made

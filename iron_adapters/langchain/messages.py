@@ -1,0 +1,182 @@
+"""Every text of LangChain's messages, and of what goes to a model beside them.
+
+Owns the walk over messages (content of every block type, tool calls, ``additional_kwargs``) and over the keywords of
+a call (tools, formats for structured output), and writes new texts into copies: the caller's own objects stay as they
+are. Knows no policy; which strings of a JSON value are text, ``iron_adapters.wire`` knows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from langchain_core.messages import AIMessage, ToolMessage
+
+from iron_adapters.wire.json_texts import IDENTIFIERS, JsonTexts
+from iron_adapters.wire.openai_chat import walk_message
+from iron_adapters.wire.tool_schemas import walk_schema, walk_tools
+from iron_policy.exceptions import ContentBlocked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from langchain_core.messages import BaseMessage
+
+    from iron_policy.messages import Role, Text
+
+FIELDS = ("content", "name", "tool_calls", "invalid_tool_calls", "tool_call_chunks", "additional_kwargs")
+"""The fields of a message that providers are sent, or that reply to the caller."""
+
+ARGUMENTS = frozenset({"args", "input", "arguments", "partial_json"})
+"""Keys of a block that calls a tool, which hold what the tool is to be told."""
+
+_ROLES: Mapping[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "human": "user",
+    "ai": "assistant",
+    "AIMessageChunk": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+_SETTINGS = frozenset({
+    "model", "model_name", "stream", "stream_usage", "stream_options", "temperature", "top_p", "top_k", "n", "seed",
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "tool_choice", "parallel_tool_calls", "strict",
+    "modalities", "logit_bias", "reasoning_effort", "service_tier", "verbosity", "store", "logprobs", "top_logprobs",
+    "thinking", "betas", "extra_headers", "previous_response_id", "include", "truncation", "cache_control",
+})  # fmt: skip
+_SCHEMAS = frozenset({"response_format", "output_config", "output_format"})
+
+
+class Prompt:
+    """What one call sends: its messages and keywords, with every text in them.
+
+    Attributes:
+        messages: the messages, as the caller gave them.
+        kwargs: the keywords, as the caller gave them.
+        texts: every text, in the order in which it stands in the prompt.
+        media: parts that may bring images, sound or files.
+    """
+
+    def __init__(self, messages: list[BaseMessage], kwargs: Mapping[str, Any]) -> None:
+        self.messages = messages
+        self.kwargs = kwargs
+        self._fields = [fields_of(message) for message in messages]
+        self._governed = {key: value for key, value in kwargs.items() if key not in _SETTINGS and value}
+        listed = self._walk(self._fields, self._governed)
+        self.texts: tuple[Text, ...] = tuple(listed.texts)
+        self.media = listed.media
+
+    def rewritten(self, texts: Sequence[str]) -> tuple[list[BaseMessage], dict[str, Any]]:
+        """Return copies of the messages and keywords with *texts* in place of those listed.
+
+        Raises:
+            ContentBlocked: a text that must change belongs to a class, which cannot be rewritten.
+        """
+        fields: list[dict[str, Any]] = copied(self._fields)
+        governed: dict[str, Any] = copied(self._governed)
+        self._walk(fields, governed).rewrite(texts)
+        messages = [
+            message.model_copy(update=new) if new != old else message
+            for message, old, new in zip(self.messages, self._fields, fields, strict=True)
+        ]
+        return messages, {**self.kwargs, **governed}
+
+    def size(self) -> int:
+        """Return at least as many bytes as a provider's body for this prompt has, but for its fixed parts."""
+        document = {"messages": self._fields, **self._governed}
+        return len(orjson.dumps(document, default=_schema_of, option=orjson.OPT_NON_STR_KEYS))
+
+    def _walk(self, fields: list[dict[str, Any]], kwargs: dict[str, Any]) -> JsonTexts:
+        texts = JsonTexts()
+        called: dict[str | None, str] = {}
+        for index, (message, part) in enumerate(zip(self.messages, fields, strict=True)):
+            role, tool_name = _ROLES.get(message.type, "user"), None
+            if isinstance(message, AIMessage):
+                called |= {call["id"]: call["name"] for call in message.tool_calls}
+            elif isinstance(message, ToolMessage):
+                tool_name = message.name or called.get(message.tool_call_id)
+            walk_fields(texts, part, role, f"messages[{index}]", tool_name)
+        for key in kwargs:
+            _walk_keyword(texts, kwargs, key)
+        return texts
+
+
+def fields_of(message: BaseMessage) -> dict[str, Any]:
+    """Return those fields of *message* that hold texts, by name."""
+    return {name: value for name in FIELDS if (value := getattr(message, name, None))}
+
+
+def walk_fields(
+    texts: JsonTexts,
+    fields: dict[str, Any],
+    role: Role,
+    place: str,
+    tool_name: str | None = None,
+    *,
+    in_json: bool = False,
+) -> None:
+    """List the texts of one message, whose *fields* are as :func:`fields_of` returns them.
+
+    *tool_name* is the tool whose result it is; *in_json* says that its content is JSON, asked for as such.
+    """
+    for name, value in fields.items():
+        if name == "content" and type(value) is list:
+            for index, block in enumerate(value):
+                where = f"{place}.content[{index}]"
+                if type(block) is dict and not ARGUMENTS.isdisjoint(block):
+                    walk_call(texts, block, role, where)
+                else:
+                    texts.walk(value, index, role, where, tool_name)
+        elif name == "additional_kwargs":
+            walk_message(texts, value, role, f"{place}.additional_kwargs")
+        elif type(value) is list:
+            for index, call in enumerate(value):
+                walk_call(texts, call, role, f"{place}.{name}[{index}]")
+        else:
+            texts.add(fields, name, role, f"{place}.{name}", tool_name, in_json and name == "content")
+
+
+def walk_call(texts: JsonTexts, call: dict[str, Any], role: Role, place: str) -> None:
+    """List the texts of a tool call, or of a block that stands for one."""
+    name = call.get("name")
+    for key, value in call.items():
+        if key in ARGUMENTS:
+            listed = texts.walk_json if type(value) is str else texts.walk_values
+            listed(call, key, role, f"{place}.{key}", name)
+        elif key not in IDENTIFIERS and key != "name":
+            texts.walk(call, key, role, f"{place}.{key}", name)
+
+
+def _walk_keyword(texts: JsonTexts, kwargs: dict[str, Any], key: str) -> None:
+    value = kwargs[key]
+    if key in {"tools", "functions"}:
+        walk_tools(texts, kwargs, key, key)
+    elif key in _SCHEMAS and type(value) is dict:
+        walk_schema(texts, value, key)
+    elif isinstance(value, type):
+        first = len(texts.texts)
+        walk_schema(texts, _schema_of(value), key)
+        texts.when_changed(first, lambda: _refuse_class(key, value))
+    else:
+        texts.walk(kwargs, key, "user", key)
+
+
+def _refuse_class(key: str, schema: type) -> None:
+    raise ContentBlocked(
+        f"{key}: class {schema.__name__!r} describes itself with what the policy rewrites; pass its JSON Schema instead"
+    )
+
+
+def _schema_of(value: Any) -> Any:
+    schema = getattr(value, "model_json_schema", None)
+    return schema() if schema is not None and isinstance(value, type) else {}
+
+
+def copied(value: Any) -> Any:
+    """Return *value* with every dict and list within copied, and everything else shared."""
+    if type(value) is dict:
+        return {key: copied(item) for key, item in value.items()}
+    if type(value) is list:
+        return [copied(item) for item in value]
+    return value

@@ -1,0 +1,72 @@
+"""A call of a LangChain chat model as the engine sees it.
+
+Owns how integrations name a call's parameters. Knows no policy and no texts: those come with the prompt.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from iron_adapters.wire.media import bound_of
+from iron_adapters.wire.tool_schemas import tool_names
+from iron_policy.messages import ModelRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from iron_adapters.langchain.messages import Prompt
+
+LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "num_predict")
+"""By what names integrations take the most output tokens."""
+
+_INTERNAL = frozenset({"_type", "model", "model_name", "stop"})
+_FOREIGN_INPUT = (
+    "previous_response_id",
+    "conversation",
+    "prompt",
+    "container",
+    "mcp_servers",
+    "web_search_options",
+)
+_OWN_TOOLS = frozenset({None, "function", "custom"})
+_BYTES_PER_MESSAGE = 64
+"""More than the role, the separators and the identifiers of a message make, in any provider's format."""
+
+
+def request_of(
+    provider_name: str, params: Mapping[str, Any], prompt: Prompt, *, stream: bool = False
+) -> ModelRequest:
+    """Return what the engine judges; *params* are as the model names them to callbacks (``invocation_params``)."""
+    model = str(params.get("model") or params.get("model_name") or params.get("_type") or "unknown")
+    limits = [limit for name in LIMITS if type(limit := params.get(name)) is int and limit > 0]
+    choices = params.get("n") or params.get("candidate_count")
+    return ModelRequest(
+        provider_name=provider_name,
+        model=model,
+        texts=prompt.texts,
+        tool_names=tool_names(params.get("tools")) + tool_names(params.get("functions")),
+        parameter_names=tuple(name for name in params if name not in _INTERNAL and params[name] is not None),
+        max_tokens=max(limits, default=None),
+        choice_count=choices if type(choices) is int and choices > 0 else 1,
+        stream=stream,
+        input_tokens_bound=_bound(provider_name, model, params, prompt),
+    )
+
+
+def _bound(provider_name: str, model: str, params: Mapping[str, Any], prompt: Prompt) -> int | None:
+    if any(params.get(name) for name in _FOREIGN_INPUT) or any(
+        type(tool) is dict and tool.get("type") not in _OWN_TOOLS for tool in params.get("tools") or ()
+    ):
+        return None
+    size = prompt.size() + _BYTES_PER_MESSAGE * (len(prompt.messages) + 1)
+    return bound_of(size, prompt.media, model, provider_name)
+
+
+def wants_json(kwargs: Mapping[str, Any]) -> bool:
+    """Tell whether a call asks for its content as JSON."""
+    output = kwargs.get("output_config")
+    return bool(
+        kwargs.get("response_format")
+        or kwargs.get("output_format")
+        or (isinstance(output, dict) and output.get("format"))
+    )
