@@ -51,6 +51,6 @@ class ModelEndpoint(Protocol):
         """Yield the events of a streamed reply; their tokens sum to the answer's output tokens."""
         ...
 
-    def error_events(self, status: int, message: str) -> Iterator[Event]:
-        """Yield what a stream says when it fails in the middle."""
+    def error_events(self, status: int, message: str, position: int, /) -> Iterator[Event]:
+        """Yield what a stream says when it fails after *position* events."""
         ...

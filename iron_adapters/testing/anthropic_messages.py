@@ -56,7 +56,7 @@ class Messages:
             padding = answer.stamp.padding(position, _WIDEST_PADDING)
             yield named_event(payload, padding=padding, tokens=tokens, reasoning_tokens=reasoning)
 
-    def error_events(self, status: int, message: str) -> Iterator[Event]:
+    def error_events(self, status: int, message: str, _position: int) -> Iterator[Event]:
         """Yield an ``error`` event; the connection then ends without ``message_stop``."""
         error = {"details": None, "type": ANTHROPIC.error_type(status), "message": message}
         yield named_event({"type": "error", "error": error}, padding=1)

@@ -100,7 +100,7 @@ class ChatCompletions:
             yield data_event(chunk | {"usage": usage_json(answer.usage)} | _obfuscation(answer, -1))
         yield DONE
 
-    def error_events(self, status: int, message: str) -> Iterator[Event]:
+    def error_events(self, status: int, message: str, _position: int) -> Iterator[Event]:
         """Yield a chunk with an ``error`` and no choices, then the usual end, without usage."""
         yield data_event({"error": OPENAI.error(Problem(status, message))})
         yield DONE

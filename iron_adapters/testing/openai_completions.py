@@ -71,7 +71,7 @@ class Completions:
             yield data_event({**_head(answer), "choices": [], "usage": _usage_json(answer.usage)})
         yield DONE
 
-    def error_events(self, status: int, message: str) -> Iterator[Event]:
+    def error_events(self, status: int, message: str, _position: int) -> Iterator[Event]:
         """Yield a chunk with an ``error``, then the usual end."""
         yield data_event({"error": OPENAI.error(Problem(status, message))})
         yield DONE

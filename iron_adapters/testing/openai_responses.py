@@ -79,11 +79,17 @@ class Responses:
             event = {**payload, "sequence_number": number, **_obfuscation(answer, payload, number)}
             yield named_event(event, tokens=tokens, reasoning_tokens=reasoning)
 
-    def error_events(self, status: int, message: str) -> Iterator[Event]:
+    def error_events(self, status: int, message: str, position: int) -> Iterator[Event]:
         """Yield an ``error`` event; nothing follows."""
         error = OPENAI.error(Problem(status, message))
         code = error["code"] or error["type"]
-        payload = {"type": "error", "code": code, "message": message, "param": None, "sequence_number": 2}
+        payload = {
+            "type": "error",
+            "code": code,
+            "message": message,
+            "param": None,
+            "sequence_number": position,
+        }
         yield named_event(payload)
 
 

@@ -117,7 +117,7 @@ class StreamedReply:
             await connection.pause(fault.seconds)
         if fault.kind == "error_event":
             message = fault.message or self.endpoint.dialect.fault_message(fault.status)[0]
-            for event in self.endpoint.error_events(fault.status, message):
+            for event in self.endpoint.error_events(fault.status, message, fault.after_events):
                 await self._pipe.write(event.data)
             return False
         return True

@@ -41,7 +41,7 @@ class LoopbackServer:
             timeout_graceful_shutdown=2,
         )
         self._server = _AnnouncingServer(config)
-        self._thread = threading.Thread(target=self._run, name="provider-double", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"provider-double-{self.port}", daemon=True)
         self._thread.start()
         if not self._server.announced.wait(_START_SECONDS):
             raise TimeoutError("the provider double did not start within 30 seconds")
