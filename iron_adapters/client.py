@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from iron_adapters.resolve import Governor
@@ -46,7 +47,7 @@ def govern(client: Client, policy: PolicyLike = None) -> Client:
     governor = Governor(policy)
     ungoverned = http_client.__dict__.get("_iron_ungoverned", http_client)
     governed = copy.copy(ungoverned)
-    # Held, so that the SDK's wrapper is not collected: it would close the transports that both now share.
+    governed.__class__ = _without_finalizer(type(ungoverned))
     governed._iron_ungoverned = ungoverned  # noqa: SLF001
     http = _http_module(ungoverned)
     sync, asynchronous = transport_classes(http)
@@ -65,6 +66,22 @@ def _http_module(http_client: Any) -> Any:
         if cls.__module__.partition(".")[0] in ("httpx", "httpx2"):
             return sys.modules[cls.__module__.partition(".")[0]]
     raise TypeError(f"{type(http_client).__name__} is no client of httpx or httpx2")
+
+
+@cache
+def _without_finalizer(cls: type[Any]) -> type[Any]:
+    """Return a subclass of *cls* that is collected quietly.
+
+    The SDKs' own HTTP clients close themselves when they are collected. A copy must not: its transports are the
+    original's, which it keeps, and which closes them when the last copy is gone.
+    """
+
+    class Copy(cls):
+        def __del__(self) -> None:
+            """Close nothing."""
+
+    Copy.__name__, Copy.__qualname__ = cls.__name__, cls.__qualname__
+    return Copy
 
 
 def _http_client(client: Any) -> Any:

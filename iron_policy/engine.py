@@ -70,7 +70,8 @@ class PolicyEngine:
         self.enforces = self.policy.mode == "enforce"
         self.content = ContentJudge(self.policy.safety)
         self.ledger = PROCESS_LEDGER
-        self.spending = Spending(self.policy.spending, self.ledger)
+        allows_model = name_filter(self.policy.access.models)
+        self.spending = Spending(self.policy.spending, self.ledger, allows_model)
         self.recorder = Recorder(_sinks(self.policy) if sinks is None else sinks, monitor=not self.enforces)
         self.implicit_scope = Scope(self, Vault(token_key or _PROCESS_KEY), counts_loops=False)
         self._token_key = token_key or _PROCESS_KEY

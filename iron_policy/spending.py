@@ -14,7 +14,7 @@ from iron_policy.document import AssumedPrice
 from iron_policy.exceptions import BudgetExceeded, PolicyDenied, UnknownPrice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from iron_policy.budget import Account, Hold, Ledger
     from iron_policy.cost import ModelPrice
@@ -28,8 +28,9 @@ LEAST_CLAMP = 16
 class Spending:
     """Price calls and hold what they may cost."""
 
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, allows_model: Callable[[str], bool] | None = None) -> None:
         self._ledger = ledger
+        self._allows_model = allows_model
         self._rungs = tuple(rung for rung in settings.when_short if rung != "deny")
         unknown = settings.unknown_price
         self._assumed = flat_price(unknown.assume_usd_per_mtok) if isinstance(unknown, AssumedPrice) else None
@@ -83,9 +84,15 @@ class Spending:
                 if clamped is not None:
                     yield clamped
             else:
-                request = replace(request, model=rung.removeprefix("model:"))
-                if self.price_of(request.model, request.provider_name) is not None:
+                model = rung.removeprefix("model:")
+                if self._may_stand_in(model, request.provider_name):
+                    request = replace(request, model=model)
                     yield request
+
+    def _may_stand_in(self, model: str, provider_name: str) -> bool:
+        """A substitute is no way round the list of models, and has a price."""
+        allowed = self._allows_model is None or self._allows_model(model)
+        return allowed and self.price_of(model, provider_name) is not None
 
     def _clamped(self, request: ModelRequest, accounts: Sequence[Account]) -> ModelRequest | None:
         """Return the request with as many output tokens as the least budget affords, if that is of use."""

@@ -11,7 +11,7 @@ from iron_policy.rules.names import name_filter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from iron_policy.document import Access, Names, Parameters
+    from iron_policy.document import Access, Parameters
     from iron_policy.messages import ModelRequest
     from iron_policy.rules import Rule
 

@@ -183,9 +183,14 @@ REQUEST_PLACES: dict[str, dict[str, Callable[[str], dict[str, Any]]]] = {
         "user": lambda t: _responses(user=t),
     },
     "completions": {
-        "prompt": lambda t: {"model": "gpt-3.5-turbo-instruct", "prompt": t},
-        "prompts": lambda t: {"model": "gpt-3.5-turbo-instruct", "prompt": ["Hello", t]},
-        "suffix": lambda t: {"model": "gpt-3.5-turbo-instruct", "prompt": "Hello", "suffix": t},
+        "prompt": lambda t: {"model": "gpt-3.5-turbo-instruct", "max_tokens": 200, "prompt": t},
+        "prompts": lambda t: {"model": "gpt-3.5-turbo-instruct", "max_tokens": 200, "prompt": ["Hello", t]},
+        "suffix": lambda t: {
+            "model": "gpt-3.5-turbo-instruct",
+            "max_tokens": 200,
+            "prompt": "Hello",
+            "suffix": t,
+        },
     },
     "embeddings": {
         "input": lambda t: {"model": "text-embedding-3-small", "input": t, "encoding_format": "float"},
@@ -246,14 +251,14 @@ REPLY_PLACES = {
 NEVER_STREAMED = ("embeddings",)
 
 
-def request_cells() -> Iterable[Cell]:
-    """Yield every cell of the requests."""
-    return _cells({endpoint: tuple(places) for endpoint, places in REQUEST_PLACES.items()})
+def request_cells() -> list[Cell]:
+    """Return every cell of the requests."""
+    return list(_cells({endpoint: tuple(places) for endpoint, places in REQUEST_PLACES.items()}))
 
 
-def reply_cells() -> Iterable[Cell]:
-    """Yield every cell of the replies."""
-    return _cells(REPLY_PLACES)
+def reply_cells() -> list[Cell]:
+    """Return every cell of the replies."""
+    return list(_cells(REPLY_PLACES))
 
 
 def _cells(places: dict[str, tuple[str, ...]]) -> Iterable[Cell]:
@@ -268,7 +273,7 @@ def _cells(places: dict[str, tuple[str, ...]]) -> Iterable[Cell]:
 def table() -> str:
     """Return the matrix as Markdown: a row a place, a column an action, a cell the styles that are proved."""
     lines = []
-    for title, cells in (("Requests", list(request_cells())), ("Replies", list(reply_cells()))):
+    for title, cells in (("Requests", request_cells()), ("Replies", reply_cells())):
         lines += [
             f"## {title}",
             "",

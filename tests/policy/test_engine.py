@@ -194,7 +194,7 @@ def test_a_cheaper_model_that_is_not_allowed_is_no_way_round_the_policy():
 
 def test_a_child_run_draws_on_its_parent():
     governing = engine()
-    with governing.run(budget_usd=0.001) as parent:
+    with governing.run(budget_usd="0.00097") as parent:
         with governing.run(budget_usd=100, agent="child"):
             governing.admit(asking()).settle(Usage(output_tokens=1_600))
         assert float(parent.summary().cost_usd) == pytest.approx(0.00096)
