@@ -173,15 +173,20 @@ def count_of(document: Mapping[str, Any], key: str) -> int:
 
 def limit_of(document: Mapping[str, Any], keys: Sequence[str]) -> int | None:
     """Return the largest of the output limits given under *keys*; ``None`` where there is none to rely on."""
-    given = [value for value in map(document.get, keys) if value is not None]
-    limits: list[int] = [value for value in given if type(value) is int and value >= 0]
-    return max(limits) if limits and len(limits) == len(given) else None
+    limit: int | None = None
+    for key in keys:
+        value = document.get(key)
+        if type(value) is int and value >= 0:
+            limit = value if limit is None else max(limit, value)
+        elif value is not None:
+            return None
+    return limit
 
 
 def retry_count(headers: Mapping[str, str]) -> int:
     """Return how often the caller's SDK says it has tried this call before."""
-    given = headers.get(_RETRY_HEADER) or headers.get("X-Stainless-Retry-Count") or "0"
-    return int(given) if given.isascii() and given.isdigit() and len(given) < 5 else 0  # noqa: PLR2004 - digits
+    given = headers.get(_RETRY_HEADER)
+    return int(given) if given and given.isascii() and given.isdigit() and len(given) < 5 else 0  # noqa: PLR2004 - digits
 
 
 def role_of(message: Mapping[str, Any], default: Role) -> Role:

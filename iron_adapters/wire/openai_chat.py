@@ -135,6 +135,8 @@ def walk_message(
         elif key == "function_call" and type(value) is dict:
             _walk_function(texts, value, f"{place}.function_call")
         elif value is not None and key not in _MESSAGE_SETTINGS:
+            if key == "audio":  # in a request, sound that the provider has kept
+                texts.media.append({"type": "audio"})
             texts.walk(message, key, role, f"{place}.{key}", tool_name)
 
 
@@ -169,15 +171,9 @@ def _name(holder: dict[str, Any]) -> str | None:
 def _bound(
     size: int, document: dict[str, Any], texts: JsonTexts, model: str, provider_name: str
 ) -> int | None:
-    if "web_search_options" in document or "search" in model or _recalls_audio(document):
+    if "web_search_options" in document or "search" in model:
         return None
     return bound_of(size, texts.media, model, provider_name)
-
-
-def _recalls_audio(document: dict[str, Any]) -> bool:
-    """Tell whether a message refers to sound that the provider keeps."""
-    messages = document.get("messages", ())
-    return any(type(message) is dict and message.get("audio") for message in messages)
 
 
 def read_response(body: bytes) -> WireResponse:

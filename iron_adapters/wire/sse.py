@@ -7,8 +7,12 @@ lines may end in LF, CRLF or CR, also mixed. Knows nothing of what the data say.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from iron_policy.exceptions import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LONGEST_EVENT_BYTES = 64 * 1024 * 1024
 """Events bring images as base64, but none that is larger than this; a stream without any end of an event is none."""
@@ -51,9 +55,10 @@ class Event:
 
     def _read(self) -> bytes | None:
         raw = self.raw
-        start = raw.find(b"data: ")
+        start = raw.find(b"data")
         end = raw.find(b"\n", start)
-        if start < 0 or end < 0 or b"\r" in raw or b"\ndata" in raw[end:] or not _is_line_start(raw, start):
+        plain = start >= 0 and end >= 0 and b"\r" not in raw and raw.find(b"\ndata", end) < 0
+        if not plain or not raw.startswith(b"data: ", start) or not _is_line_start(raw, start):
             return self._read_slowly()
         self._start, self._end = start + 6, end
         return raw[self._start : end]
@@ -99,11 +104,12 @@ def _is_line_start(raw: bytes, position: int) -> bool:
 class EventParser:
     """Cut a stream into events, whatever the boundaries of the pieces it arrives in."""
 
-    __slots__ = ("_buffer", "_searched")
+    __slots__ = ("_buffer", "_searched", "_with_cr")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
         self._searched = 0
+        self._with_cr = False
 
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes; return the events that are complete.
@@ -111,22 +117,44 @@ class EventParser:
         Raises:
             WireError: an event is larger than 64 MiB.
         """
-        buffer = self._buffer + data if self._buffer else data
+        self._with_cr = self._with_cr or b"\r" in data
+        buffer: bytes | bytearray = data
+        if self._buffer:
+            self._buffer += data
+            buffer = self._buffer
         events = []
-        start, search_from = 0, self._searched
-        while end := _BLANK_LINE.search(buffer, search_from):
-            events.append(Event(buffer[start : end.end()]))
-            start = search_from = end.end()
-        self._buffer = buffer[start:]
-        if len(self._buffer) > LONGEST_EVENT_BYTES:
-            raise WireError("the stream has an event without an end")
-        self._searched = max(0, len(self._buffer) - _LONGEST_END)
+        start = 0
+        for end in self._ends(buffer):
+            events.append(Event(bytes(buffer[start:end])))
+            start = end
+        self._keep(buffer, start)
         return events
 
     def finish(self) -> Event | None:
         """Return what follows the last blank line, if anything does."""
-        rest, self._buffer, self._searched = self._buffer, b"", 0
+        rest, self._buffer, self._searched = bytes(self._buffer), bytearray(), 0
         return Event(rest) if rest else None
+
+    def _ends(self, buffer: bytes | bytearray) -> Iterator[int]:
+        """Yield where blank lines end in *buffer*."""
+        start = self._searched
+        if self._with_cr:
+            for found in _BLANK_LINE.finditer(bytes(buffer), start):
+                yield found.end()
+            return
+        while (found_at := buffer.find(b"\n\n", start)) >= 0:
+            start = found_at + 2
+            yield start
+
+    def _keep(self, buffer: bytes | bytearray, start: int) -> None:
+        """Keep what follows *start* for the next piece."""
+        if buffer is self._buffer:
+            del self._buffer[:start]
+        elif start < len(buffer):
+            self._buffer = bytearray(buffer[start:])
+        if len(self._buffer) > LONGEST_EVENT_BYTES:
+            raise WireError("the stream has an event without an end")
+        self._searched = max(0, len(self._buffer) - _LONGEST_END)
 
 
 def write_event(data: bytes, name: str | None = None) -> bytes:
