@@ -166,10 +166,15 @@ def test_a_forked_child_starts_a_chain_of_its_own(path):
 
 def test_a_process_that_ends_without_closing_closes_its_chain(path):
     program = """
-import sys
+import sys, threading
 from iron_policy.audit import AuditEvent, JsonlSink
-sink = JsonlSink(sys.argv[1])
-sink.write(AuditEvent("call.settled", 1.0, "c"))
+def serve(sink, ready):
+    sink.write(AuditEvent("call.settled", 1.0, "c"))
+    ready.set()
+    threading.Event().wait()
+ready = threading.Event()
+threading.Thread(target=serve, args=(JsonlSink(sys.argv[1]), ready), daemon=True).start()
+ready.wait()
 """
     assert run(program, path).wait(60) == 0
     assert written(path)[-1]["type"] == "chain.closed"

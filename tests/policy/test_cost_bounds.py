@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from genai_prices.data_snapshot import get_snapshot
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iron_policy.cost import NANO, flat_price, price_of
+from iron_policy.cost import ModelPrice, flat_price, price_of
 from iron_policy.cost.catalogue import _compile
+from iron_policy.cost.estimates import Rates, Tier
 from iron_policy.cost.model_limits import most_output_tokens
 from iron_policy.cost.prices import UNLIMITED
 from iron_policy.messages import Usage
@@ -28,24 +29,43 @@ TELLING = [
     or price.provider_name == "anthropic"
 ]
 tokens = st.integers(min_value=0, max_value=1_500_000)
+few_tokens = st.integers(min_value=0, max_value=12)
 
 
 @st.composite
-def usages(draw):
+def made_up_prices(draw):
+    """Any price list, also one whose tiers grow cheaper, with edges so low that small numbers meet them."""
+    tiers = []
+    for above in (-1, *sorted(draw(st.sets(few_tokens, max_size=3)))):
+        rates = draw(st.lists(st.integers(0, 9), min_size=8, max_size=8))
+        dearer = draw(st.integers(0, 2))
+        tiers.append(Tier(above, Rates(*rates, max(rates[:5]) + dearer, max(rates[5:]) + dearer)))
+    fee, scale = draw(st.integers(0, 20)), draw(st.sampled_from([1, 3, 10]))
+    return ModelPrice(provider_name="p", model="m", source="s", tiers=tuple(tiers), per_call=fee, scale=scale)
+
+
+@st.composite
+def usages(draw, counts):
     """Any usage, also one whose shares contradict their buckets, as a provider might report it."""
-    return Usage(**{name: draw(tokens) for name in Usage.__dataclass_fields__})
+    return Usage(**{name: draw(counts) for name in Usage.__dataclass_fields__})
 
 
-@given(st.sampled_from(TELLING), usages(), st.integers(1, 8), st.integers(0, 10_000), st.integers(0, 10_000))
-def test_no_usage_within_its_limits_costs_more_than_the_bound(price, usage, choices, more_input, more_output):
+@given(made_up_prices(), usages(few_tokens), st.integers(1, 3), st.integers(0, 3), st.integers(0, 3))
+@settings(max_examples=300)
+def test_whatever_the_prices_no_usage_costs_more_than_its_bound(
+    price, usage, choices, more_input, more_output
+):
     per_choice = -(-usage.output_tokens // choices)
     assert price.cost(usage) <= price.bound(
         usage.input_tokens + more_input, per_choice + more_output, choices
     )
 
 
-@given(st.sampled_from(TELLING), tokens, st.integers(1, 8), st.integers(0, 100 * NANO))
-def test_the_affordable_tokens_fit_and_one_more_does_not(price, input_tokens, choices, money):
+@given(made_up_prices(), few_tokens, st.integers(1, 3), st.integers(0, 200))
+@settings(max_examples=300)
+def test_whatever_the_prices_the_affordable_tokens_fit_and_one_more_does_not(
+    price, input_tokens, choices, money
+):
     most = price.tokens_affordable(input_tokens, choices, money)
     if most == UNLIMITED:
         assert price.bound(input_tokens, 10**6, choices) == price.bound(input_tokens, 0, choices) <= money
@@ -53,6 +73,28 @@ def test_the_affordable_tokens_fit_and_one_more_does_not(price, input_tokens, ch
     if most >= 0:
         assert price.bound(input_tokens, most, choices) <= money
     assert price.bound(input_tokens, max(most + 1, 0), choices) > money
+
+
+def test_a_tier_that_is_cheaper_than_the_one_before_it_does_not_lower_the_bound():
+    tiers = (Tier(-1, Rates(*[9] * 10)), Tier(10, Rates(*[1] * 10)))
+    price = ModelPrice(provider_name="p", model="m", source="s", tiers=tiers)
+    assert price.cost(Usage(uncached_input_tokens=10)) == 90
+    assert price.cost(Usage(uncached_input_tokens=11)) == 11
+    assert [price.bound(count, 0, 1) for count in (9, 10, 11, 1_000)] == [81, 90, 90, 1_000]
+
+
+@given(
+    st.sampled_from(TELLING),
+    usages(tokens),
+    st.integers(1, 8),
+    st.integers(0, 10_000),
+    st.integers(0, 10_000),
+)
+def test_no_usage_within_its_limits_costs_more_than_the_bound(price, usage, choices, more_input, more_output):
+    per_choice = -(-usage.output_tokens // choices)
+    assert price.cost(usage) <= price.bound(
+        usage.input_tokens + more_input, per_choice + more_output, choices
+    )
 
 
 @given(st.sampled_from(TELLING), tokens, tokens)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import threading
 
 import pytest
@@ -325,6 +326,7 @@ def test_a_child_forked_while_another_thread_reserves_can_still_reserve():
         for _ in range(20):
             child = os.fork()
             if child == 0:
+                signal.alarm(20)  # a child that waits for ever must not outlive the test
                 PROCESS_LEDGER.reserve([account], 1).release()
                 os._exit(0)
             assert os.waitpid(child, 0)[1] == 0
