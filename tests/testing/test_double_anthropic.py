@@ -45,7 +45,9 @@ def test_a_stream_accumulates_to_the_whole_message(ask, client):
     assert [block.type for block in streamed.content] == ["thinking", "tool_use"]
     assert streamed.content[1].input == whole.content[1].input == {"a": 3, "b": 4}
     assert streamed.usage.output_tokens == whole.usage.output_tokens
-    assert streamed.usage.output_tokens_details.thinking_tokens == count_tokens(streamed.content[0].thinking)
+    assert whole.usage.model_dump()["output_tokens_details"]["thinking_tokens"] == count_tokens(
+        streamed.content[0].thinking
+    )
 
 
 def test_the_usage_of_a_stream_is_cumulative(ask):
@@ -108,15 +110,13 @@ class Person(BaseModel):
     age: int
 
 
-def test_a_structured_answer_is_an_instance_of_its_schema(client):
-    message = client.messages.parse(
-        model=CLAUDE,
-        max_tokens=100,
-        messages=[{"role": "user", "content": "'Ada' is 36"}],
-        output_format=Person,
+def test_a_structured_answer_is_an_instance_of_its_schema(ask):
+    schema = {**Person.model_json_schema(), "additionalProperties": False}
+    message = ask(
+        "'Ada' is 36", extra_body={"output_config": {"format": {"type": "json_schema", "schema": schema}}}
     )
 
-    assert message.parsed_output == Person(name="Ada", age=36)
+    assert Person.model_validate_json(message.content[0].text) == Person(name="Ada", age=36)
 
 
 def test_counting_gives_what_the_message_is_billed(ask, client):
@@ -152,7 +152,11 @@ def test_an_unknown_model_is_not_found(ask):
         ({"max_tokens": 0}, "max_tokens"),
         ({"tool_choice": {"type": "tool", "name": "gone"}}, "'gone' not found"),
         (
-            {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}},
+            {
+                "extra_body": {
+                    "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}
+                }
+            },
             "additionalProperties",
         ),
         (
