@@ -44,7 +44,7 @@ format: .venv-lint/.made  ## Put the code into shape
 	$(LINT)/ruff check --fix .
 
 record: .venv-test/.made  ## Record the cassettes anew
-	IRON_RECORD=1 $(TEST) -m pytest tests $(PYTEST_ARGS)
+	IRON_RECORD=1 $(TEST) -m pytest $$(grep -rlw --include='test_*.py' cassette tests) $(PYTEST_ARGS)
 
 bench: .venv-bench/.made  ## Measure, and write benchmarks/results/
 	$(BENCH) benchmarks/run.py

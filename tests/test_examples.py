@@ -1,6 +1,5 @@
 """Everything that the documents and the examples show, run against the provider double."""
 
-import gc
 import json
 import os
 import re
@@ -9,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +18,6 @@ pytest.importorskip("uvicorn", reason="the provider double needs the extra iron-
 pytest.importorskip("langchain_openai", reason="the examples need the extra iron-adapters[demo]")
 pytest.importorskip("anthropic", reason="the examples need the extra iron-adapters[demo]")
 
-from iron_adapters.testing import ProviderDouble
 from iron_adapters.testing.speaking import speak
 from iron_policy import load_policy
 
@@ -41,22 +38,14 @@ def talkative(asked):
 
 
 @pytest.fixture
-def double(monkeypatch, tmp_path):
-    """A provider for clients that are told of none, a policy.yaml beside them, and nothing else in the environment."""
+def double(double, monkeypatch, tmp_path):
+    """The provider for clients that are told of none, a policy.yaml beside them, nothing else in the environment."""
     shutil.copy(ROOT / "examples" / "policy.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("IRON_POLICY", raising=False)
-    with ProviderDouble() as double:
-        double.answer_with(talkative)
-        monkeypatch.setenv("OPENAI_BASE_URL", double.openai_url)
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", double.anthropic_url)
-        monkeypatch.setenv("OPENAI_API_KEY", "any")
-        monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
-        yield double
-        with warnings.catch_warnings():
-            # The documents show what people write, and people let the collector close their clients.
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
+    monkeypatch.setenv("OPENAI_BASE_URL", double.openai_url)
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", double.anthropic_url)
+    double.answer_with(talkative)
+    return double
 
 
 def test_readme_opens_with_its_main_snippet():
