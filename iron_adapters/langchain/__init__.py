@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from iron_adapters.langchain.chat_model import IronChatModel
+from iron_adapters.langchain.handler import IronCallbackHandler
 
-__all__ = ["IronChatModel"]
+__all__ = ["IronCallbackHandler", "IronChatModel"]
