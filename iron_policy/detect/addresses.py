@@ -20,18 +20,21 @@ if TYPE_CHECKING:
 BACK: Final = 72
 AHEAD: Final = 320
 
-_LOCAL: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-'!#$&*/=?^~")
-_LOCAL_START: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+")
+_ALNUM: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_LOCAL: Final = _ALNUM + "._%+-"
+_LOCAL_START: Final = frozenset(_ALNUM + "_+")
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL}){{0,8}}\.(?:xn--[A-Za-z0-9-]{{2,30}}|[A-Za-z]{{2,24}})")
 _IPV6: Final = re.compile(
-    r"[0-9A-Fa-f:]{2,39}(?:(?:\d{1,3}\.){3}\d{1,3})?(?:%[A-Za-z0-9]{1,15})?(?:/\d{1,3})?"
+    r"(?:(?:[0-9A-Fa-f]{0,4}:){2,7}(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]{2,39})(?:%[A-Za-z0-9]{1,15})?(?:/\d{1,3})?"
 )
 _MAC: Final = re.compile(
     r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}"
 )
-_HEX_OR_COLON: Final = frozenset("0123456789abcdefABCDEF:")
-_IBAN: Final = re.compile(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?")
+_HEX_OR_COLON: Final = "0123456789abcdefABCDEF:"
+_IPV6_LENGTH: Final = 45
+_MOST_PREFIX_BITS: Final = 128
+_IBAN: Final = re.compile(r"[A-Z]{2}\d{2}(?:([ -]?)[A-Z0-9]{4})(?:\1[A-Z0-9]{4}){1,6}(?:\1[A-Z0-9]{1,3})?|[a-z]{2}\d{2}[a-z0-9]{11,30}")
 _BITCOIN: Final = re.compile(r"[13][a-km-zA-HJ-NP-Z1-9]{25,34}|(?:bc1|BC1)[a-zA-Z0-9]{11,71}")
 _ETHEREUM: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _LOGIN: Final = re.compile(
@@ -63,12 +66,8 @@ def _goes_on(text: str, end: int) -> bool:
 
 
 def _local_start(text: str, at: int) -> int:
-    begin = at
-    while begin > 0 and at - begin < BACK - 8 and text[begin - 1] in _LOCAL:
-        begin -= 1
-    # What a local part may hold by RFC 5321 but what in running text rather stands around one.
-    separator = max(text.rfind(mark, begin, at) for mark in "=/&?#'!$^*~")
-    begin = max(begin, separator + 1)
+    window = text[max(0, at - BACK + 8) : at]
+    begin = at - len(window) + len(window.rstrip(_LOCAL))
     if begin < at and is_escape(text, begin):
         begin += 1
     while begin < at and text[begin] not in _LOCAL_START:
@@ -80,22 +79,23 @@ def look_ipv6(text: str, start: int, end: int) -> Iterator[Finding]:
     """Yield the MAC or IPv6 address around the match."""
     if ":" not in text[start:end]:
         return
-    begin = start
-    while begin > 0 and start - begin < BACK - 8 and text[begin - 1] in _HEX_OR_COLON:
-        begin -= 1
+    window = text[max(0, start - _IPV6_LENGTH) : start]
+    begin = start - len(window) + len(window.rstrip(_HEX_OR_COLON))
     if begin < start and is_escape(text, begin) and text[begin] != ":":
         begin += 1
     if not starts_clean(text, begin) or (begin and text[begin - 1] in ".-_"):
         return
     yield from look_mac(text, begin, begin)
     match = _IPV6.match(text, begin, min(len(text), begin + 64))
-    if not match or not ends_clean(text, match.end()):
+    if not match:
         return
     address, _, bits = match.group().partition("/")
-    stop = match.end() if bits and int(bits) <= 128 else begin + len(address)  # noqa: PLR2004
-    address = address.removesuffix(":") if not address.endswith("::") else address
-    if is_ipv6(address):
-        yield Finding("IP_ADDRESS", begin, stop if bits else begin + len(address))
+    address = address if address.endswith("::") else address.removesuffix(":")
+    stop = begin + len(address)
+    if not ends_clean(text, stop) or not is_ipv6(address):
+        return
+    prefixed = bits and int(bits) <= _MOST_PREFIX_BITS and ends_clean(text, match.end())
+    yield Finding("IP_ADDRESS", begin, match.end() if prefixed else stop)
 
 
 def look_mac(text: str, start: int, _end: int) -> Iterator[Finding]:
@@ -104,7 +104,8 @@ def look_mac(text: str, start: int, _end: int) -> Iterator[Finding]:
     if not match or not starts_clean(text, start) or not ends_clean(text, match.end()):
         return
     before, behind = text[max(0, start - 1) : start], text[match.end() : match.end() + 1]
-    if (before not in {":", "-", "."} or not before) and (behind not in {":", "-"} or not behind):
+    one_digit = len(set(match.group()) - {":", "-", "."}) == 1
+    if before not in {":", "-", "."} and behind not in {":", "-"} and not one_digit:
         yield Finding("MAC_ADDRESS", start, match.end(), 0.95)
 
 
@@ -118,7 +119,7 @@ def look_iban(text: str, start: int, _end: int) -> Iterator[Finding]:
         if ends_clean(text, stop) and is_iban(text[start:stop]):
             yield Finding("IBAN", start, stop)
             return
-        stop = text.rfind(" ", start, stop)
+        stop = max(text.rfind(" ", start, stop), text.rfind("-", start, stop))
 
 
 def look_bitcoin(text: str, start: int, _end: int) -> Iterator[Finding]:
@@ -144,7 +145,8 @@ def look_identifier(text: str, start: int, _end: int) -> Iterator[Finding]:
 
 def look_login(text: str, start: int, _end: int) -> Iterator[Finding]:
     """Yield the URL around the ``://`` in the match, if it carries a password."""
-    if not text.startswith("://", start):
+    start = text.find("://", start, start + 8)
+    if start < 0:
         return
     begin = start
     while begin > 0 and start - begin < 25 and (is_word(text[begin - 1]) or text[begin - 1] in "+.-"):  # noqa: PLR2004

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 WORDS: Final = "key|token|secret|passw|passphrase|pwd|credential|auth|contribsys__com"
 """Names that promise a secret hold one of these, in any case."""
 
+STARTS: Final = "(?i:ke|to|se|pa|pw|cr|au|co)"
+"""Their first two letters."""
+
 _REST: Final = r"[\w.\-]{0,24}\\{0,3}[\"'\]]{0,2}[ \t]{0,3}"
 _OPERATOR: Final = r"[:=?]=?>?[ \t]{0,3}\\{0,3}[\"'`]?"
 BETWEEN: Final = _REST + _OPERATOR
@@ -36,7 +39,7 @@ PARTIAL: Final = (
 """RE2 pattern of an assignment that the end of a text leaves open."""
 
 _NAME: Final = re.compile(rf"({WORDS})([\w.\-]*)", re.IGNORECASE)
-_ASSIGNED: Final = re.compile(rf"(?i:{WORDS}){BETWEEN}({VALUE}{{4,512}})")
+_ASSIGNED: Final = re.compile(rf"(?i:{WORDS}){BETWEEN}({VALUE}{{4,256}})")
 _BEARER: Final = re.compile(r"(?i:bearer|basic|token)[ \t]{1,3}([A-Za-z0-9._~+/-]{8,512}={0,2})")
 _CURL: Final = re.compile(r"(?:-u|--user)[ =]{0,3}\\?[\"']?([!#-&(-9;-~]{1,64}:[!#-&(-[\]-~]{3,128})")
 _NO_SECRET: Final = re.compile(
@@ -44,16 +47,17 @@ _NO_SECRET: Final = re.compile(
     r"|board|words?|code|point|bytes?|bits?|algorithm|format|pattern|regex|placeholder|hint|label|field|columns?|expir\w*|ttl|age|date|time|at)"
 )
 _NO_SECRET_TIGHT: Final = re.compile(r"(?i)(?:board|words?|ize[rd]?|izer|s?Ids?|or|ors|ority)")
-_PUBLIC_BEFORE: Final = re.compile(r"(?i)(?:public|primary|foreign|sort|cache|partition|row|object|bucket|storage|hot|short|idempotency|test[_-]?case|max|num|n|total|input|output|completion|prompt)[_.\- ]?$")
-_CURL_BACK: Final = 120
+_PUBLIC_BEFORE: Final = re.compile(r"(?i)(?:^|[^a-z])(?:public|primary|foreign|sort|cache|partition|row|object|bucket|storage|hot|short|idempotency|max|num|n|total|input|output|completion|prompt)[_.\- ]?$")
+_PLACEHOLDERS: Final = ("<", "{", "[", "*", "$", "%")
+_CURL_BACK: Final = 200
 _NAME_BACK: Final = 24
 
 
 def look_assigned(text: str, start: int, _end: int) -> Iterator[Finding]:
     """Yield the value assigned to the name at *start*."""
-    match = _ASSIGNED.match(text, start, min(len(text), start + 600))
+    match = _ASSIGNED.match(text, start, min(len(text), start + 340))
     name = _NAME.match(text, start, min(len(text), start + 48))
-    if not match or not name or _is_harmless(text, start, name.group(2)):
+    if not match or not name or (start and text[start - 1].isdigit()) or _is_harmless(text, start, name.group(2)):
         return
     begin, stop = match.span(1)
     value = match.group(1).rstrip(".,:;!?&")
@@ -90,7 +94,7 @@ def look_bearer(text: str, start: int, _end: int) -> Iterator[Finding]:
 def look_curl(text: str, start: int, _end: int) -> Iterator[Finding]:
     """Yield the user and password handed to curl at *start*."""
     match = _CURL.match(text, start, min(len(text), start + 210))
-    if match and "curl" in text[max(0, start - _CURL_BACK) : start] and "$" not in match.group(1):
-        password = match.group(1).partition(":")[2]
-        if any(not c.isalpha() for c in password) and not password.startswith(("<", "{{", "*")):
+    if match and "curl" in text[max(0, start - _CURL_BACK) : start] :
+        user, _, password = match.group(1).partition(":")
+        if any(not c.isalpha() for c in password) and not (user + password).startswith(_PLACEHOLDERS) and password[0] not in _PLACEHOLDERS:
             yield Finding("GENERIC_SECRET", match.start(1), match.end(1), 0.7)

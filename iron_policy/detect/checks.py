@@ -36,7 +36,7 @@ _LEAST_SECRET_LENGTH: Final = 12
 def bits_per_character(value: str) -> float:
     """Return the Shannon entropy of *value*'s characters, in bits per character."""
     length = len(value)
-    return -sum(n / length * math.log2(n / length) for n in Counter(value).values())
+    return math.log2(length) - sum(n * math.log2(n) for n in Counter(value).values()) / length
 
 
 def looks_drawn(value: str) -> bool:
@@ -91,26 +91,49 @@ def is_luhn(digits: str) -> bool:
     return stdnum_check("luhn")(digits)
 
 
-_CARD_STARTS: Final = re.compile(
-    # Issuer ranges: Visa, Mastercard (two ranges), Amex, Diners, Discover, JCB, UnionPay, Maestro, UATP.
-    r"4|5[0-9]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[0-9]|6|1[0-9]{4}"
+_CARDS: Final = re.compile(
+    # ISO/IEC 7812 issuer ranges by network: Visa, Mastercard, American Express, Diners, Discover, JCB, UnionPay,
+    # Maestro, UATP; each with the lengths it issues.
+    r"4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
+    r"|3(?:0[0-5]|[689]\d)\d{11,13}|6(?:011|4[4-9]\d|5\d\d)\d{12}(?:\d{3})?|35\d{14}|(?:2131|1800)\d{11}"
+    r"|62\d{14,17}|(?:5[06-9]|6[0-9])\d{10,17}|1[0-9]\d{13}"
 )
 
 
 def is_card(digits: str) -> bool:
-    """Say whether *digits* (12 to 19) are a payment card number: issuer range and Luhn."""
-    return bool(_CARD_STARTS.match(digits)) and len(set(digits)) > 1 and is_luhn(digits)
+    """Say whether *digits* are a payment card number: issuer range, length and Luhn."""
+    return _CARDS.fullmatch(digits) is not None and len(set(digits)) > 1 and is_luhn(digits)
 
 
 def is_iban(value: str) -> bool:
     """Say whether *value* is an IBAN by length of its country and check digits (ISO 13616, mod 97)."""
     check = cast("Callable[..., bool]", stdnum_check("iban"))
-    return check(value, check_country=False)
+    return check(value.upper(), check_country=False)
+
+
+_BECH32: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_BECH32_GENERATOR: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_BECH32M: Final = 0x2BC830A3
 
 
 def is_wallet(value: str) -> bool:
-    """Say whether *value* is a Bitcoin address, by Base58Check or Bech32."""
+    """Say whether *value* is a Bitcoin address: Base58Check, Bech32, or Bech32m, which python-stdnum lacks."""
+    if value.lower().startswith("bc1p"):
+        return _is_bech32m(value.lower())
     return stdnum_check("bitcoin")(value)
+
+
+def _is_bech32m(value: str) -> bool:
+    """Say whether the checksum of BIP-350 holds for *value*, an address of ``bc``."""
+    if any(c not in _BECH32 for c in value[3:]):
+        return False
+    checksum = 1
+    for number in (3, 3, 0, 2, 3, *map(_BECH32.index, value[3:])):
+        top = checksum >> 25
+        checksum = (checksum & 0x1FFFFFF) << 5 ^ number
+        for bit, generator in enumerate(_BECH32_GENERATOR):
+            checksum ^= generator if top >> bit & 1 else 0
+    return checksum == _BECH32M
 
 
 def is_ipv4(value: str) -> bool:

@@ -19,12 +19,19 @@ LONGEST: Final = 1536
 ATOM: Final = r"!#$%&*+\-./0-9:;=?@A-Z\\^_a-z|~"
 """Characters of a piece, for a class: what ends it can stand in no value without spaces."""
 
-ESCAPE_GATE: Final = r"%[2-7][0-9A-Fa-f]|\\u00[2-7][0-9A-Fa-f]|\\x[2-7][0-9A-Fa-f]|&#(?:x[2-7][0-9A-Fa-f]|[0-9]{2,3});"
+ESCAPE_GATE: Final = (
+    r"(?:%[2-7][0-9A-Fa-f]){1,32}|(?:\\u00[2-7][0-9A-Fa-f]|\\x[2-7][0-9A-Fa-f]){1,32}"
+    r"|&#(?:x[2-7][0-9A-Fa-f]|[0-9]{2,3});"
+)
+# Padding that ends a word, and how the best-known keys begin when encoded; other runs are hashes and paths.
 BASE64_GATE: Final = (
-    r"[A-Za-z0-9+/]{15}=|(?:c2st|Z2hw|Z2hv|Z2hzX|Z2l0aHViX3Bhd|QUtJQ|QVNJQ|eG94|QUl6Y|LS0tLS1CRUdJTi|Z2xwYXQt|aHR0cHM6Ly9ob29rc)[A-Za-z0-9+/]{10}"
+    r"[A-Za-z0-9+/]={1,2}(?:[\s.,;:)]|$)|[A-Za-z0-9+/]==[\"']|(?:c2st|Z2hw|Z2hv|Z2hzX|Z2l0aHViX3Bhd|QUtJQ|QVNJQ|eG94|QUl6Y|LS0tLS1CRUdJTi|Z2xwYXQt|aHR0cHM6Ly9ob29rc)[A-Za-z0-9+/]{10}"
 )
 SPACED_GATE: Final = r"(?:[0-9A-Za-z@+_.\-] {1,3}){8}"
+_LEAST_ENCODED: Final = 12
 
+_BASE64: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-"
+_ATOMS: Final = _BASE64 + "!#$%&*.:;=?@\\^|~"
 _PIECE: Final = re.compile(f"[{ATOM}]+")
 _ESCAPED: Final = re.compile(
     r"%([2-7][0-9A-Fa-f])|\\u00([2-7][0-9A-Fa-f])|\\x([2-7][0-9A-Fa-f])|(&#(?:[xX][0-9A-Fa-f]{2}|[0-9]{2,3});|&(?:amp|lt|gt|quot|commat|period|lowbar);)"
@@ -46,20 +53,18 @@ class Piece(NamedTuple):
 
 
 
-def _around(pattern: re.Pattern[str], text: str, position: int) -> tuple[int, int] | int:
-    """Return the stretch of *pattern* around *position*, or, where it is too long, how far it was seen."""
-    lowest = max(0, position - LONGEST)
-    for match in pattern.finditer(text, lowest, min(len(text), position + LONGEST)):
-        if match.end() > position:
-            if match.end() - match.start() >= LONGEST or match.start() > position:
-                return match.end()
-            return match.span()
-    return position + 1
+def _around(alphabet: str, pattern: re.Pattern[str], text: str, position: int) -> tuple[int, int] | int:
+    """Return the stretch of *alphabet* around *position*, or, where it is too long, how far it was seen."""
+    window = text[max(0, position - LONGEST) : position]
+    start = position - len(window) + len(window.rstrip(alphabet))
+    match = pattern.match(text, position, min(len(text), position + LONGEST))
+    end = match.end() if match else position + 1
+    return end if end - start > LONGEST else (start, end)
 
 
 def unescape(text: str, position: int) -> Piece | int:
     """Return the decoded piece around the escape at *position*, or where to go on."""
-    around = _around(_PIECE, text, position)
+    around = _around(_ATOMS, _PIECE, text, position)
     if isinstance(around, int):
         return around
     start, end = around
@@ -74,10 +79,12 @@ def _character(match: re.Match[str]) -> str:
 
 def debase64(text: str, position: int) -> Piece | int:
     """Return the decoded Base64 around *position*, or where to go on."""
-    around = _around(_RUN, text, position)
+    around = _around(_BASE64, _RUN, text, position)
     if isinstance(around, int):
         return around
     start, end = around
+    if end - start < _LEAST_ENCODED:
+        return end
     value = text[start:end].rstrip("=").replace("-", "+").replace("_", "/")
     try:
         decoded = b64decode(value + "=" * (-len(value) % 4)).decode("ascii")

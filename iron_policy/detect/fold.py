@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from iron_policy.detect.linear import Pattern
 
 _VANISHING: Final = "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
-_SPACES: Final = "\u00a0\u2000-\u200a\u202f\u205f\u3000"
-_DASHES: Final = "\u2010-\u2013\u2212\ufe58\ufe63"
-# Full-width forms of what values hold; commas and stops stay, since CJK prose is full of them.
-_FULL_WIDTH: Final = "\uff03-\uff06\uff08-\uff0b\uff0d-\uff1a\uff1d\uff20-\uff3a\uff3c\uff3f\uff41-\uff5a\uff5e"
+_SPACES: Final = "\u00a0\u2000-\u200a\u202f\u205f"
+# Not the en dash, the ideographic space, or the full-width marks that ordinary prose is full of.
+_DASHES: Final = "\u2010-\u2012\u2212\ufe58\ufe63"
+_FULL_WIDTH: Final = "\uff03-\uff06\uff0b\uff0d-\uff19\uff1d\uff20-\uff3a\uff3c\uff3f\uff41-\uff5a"
+_ASTRAL: Final = "\U00010000"
 _STYLED: Final = "\U0001d400-\U0001d7ff"
 
 
@@ -39,8 +40,11 @@ def _digits() -> str:
 
 @cache
 def _foldable() -> tuple[re.Pattern[str], Pattern]:
-    characters = f"[{_VANISHING}{_SPACES}{_DASHES}{_FULL_WIDTH}{_STYLED}{_digits()}]"
-    return re.compile(characters), linear(characters)
+    digits = _digits()
+    characters = f"{_VANISHING}{_SPACES}{_DASHES}{_FULL_WIDTH}{''.join(c for c in digits if c < _ASTRAL)}"
+    astral = f"{_STYLED}{''.join(c for c in digits if c >= _ASTRAL)}"
+    # Python looks a character up in a class of the basic plane at once, in any other class one by one.
+    return re.compile(f"[{characters}]|[\U00010000-\U0010ffff]"), linear(f"[{characters}{astral}]")
 
 
 _CLASSES: Final = (
@@ -111,7 +115,8 @@ def fold(text: str) -> Folded | None:
     foldable, quick = _foldable()
     if quick.search(encode(text)) is None:
         return None
-    return substituted(text, [(m.start(), m.end(), _plain(m.group())) for m in foldable.finditer(text)])
+    changes = [(m.start(), m.end(), _plain(m.group())) for m in foldable.finditer(text)]
+    return substituted(text, [change for change in changes if change[2] != text[change[0]]])
 
 
 def substituted(text: str, changes: Sequence[tuple[int, int, str]]) -> Folded:

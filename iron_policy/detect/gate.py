@@ -10,78 +10,104 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from iron_policy.detect import addresses, assignments, injection, numbers, private_keys
+from iron_policy.detect import addresses, assignments, injection, numbers, phones, private_keys
 from iron_policy.detect.kinds import SECRETS
 from iron_policy.detect.patterns_secrets import SHAPES
 from iron_policy.detect.shapes import Anchor, ends_clean, literal, starts_clean
 from iron_policy.verdicts import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeAlias
 
     from iron_policy.detect.shapes import Shape
 
-_DIGITS: Final = "0123456789"
-_UPPER: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_LETTERS: Final = _UPPER + _UPPER.lower()
-_HEX: Final = "0123456789abcdefABCDEF"
-_ALNUM: Final = _LETTERS + _DIGITS
+    _Look: TypeAlias = Callable[[str, int, int], Iterable[Finding]]
+
+_NUMBERS: Final = frozenset({"CREDIT_CARD", "US_SSN", "PHONE", "NATIONAL_ID", "BANK_ACCOUNT"})
+_PIN: Final = frozenset({"NATIONAL_ID"})
+_DIGIT: Final = "[0-9]"
+_HEX: Final = "[0-9A-Fa-f]"
 
 
 def _one(kind: str) -> frozenset[str]:
     return frozenset({kind})
 
 
-_NUMBERS: Final = frozenset({"CREDIT_CARD", "US_SSN", "PHONE", "NATIONAL_ID", "BANK_ACCOUNT"})
-_PIN: Final = frozenset({"NATIONAL_ID"})
-
-_FIXED: Final = (
-    Anchor(r"[0-9A-Za-z_+\-]@[0-9A-Za-z]", _ALNUM + "_+-", addresses.look_email, _one("EMAIL")),
-    Anchor(r"\d(?:[ .\-/:]{0,2}\d){8}", _DIGITS, numbers.look, _NUMBERS),
-    Anchor(r"\(\d{2,5}\)[ -]?\d{2,4}[ .-]?\d{2}", "(", numbers.look, _NUMBERS),
-    Anchor(r"\d{3}[)/] ?\d{3}[ .-]\d{4}", _DIGITS, numbers.look, _NUMBERS),
-    Anchor(r"\+\d{1,3}[ .\-/]?\(\d", "+", numbers.look, _NUMBERS),
-    Anchor(r"\d\.\d{1,3}\.\d{1,3}\.\d", _DIGITS, numbers.look_ipv4, _one("IP_ADDRESS")),
-    Anchor(r"\d{8}:A[A-Za-z0-9_-]{12}", _DIGITS, numbers.look_telegram, _one("TELEGRAM_TOKEN")),
+_PEOPLE: Final = (
     Anchor(
-        r"[0-9A-Fa-f]:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]|[0-9A-Fa-f]::[0-9A-Fa-f]|::[0-9Ff]",
-        _HEX + ":",
-        addresses.look_ipv6,
-        frozenset({"IP_ADDRESS", "MAC_ADDRESS"}),
+        r"[0-9A-Za-z_+\-]@[0-9A-Za-z][0-9A-Za-z.\-]{0,62}\.[0-9A-Za-z\-]{2}",
+        r"[0-9A-Za-z_+\-]@",
+        addresses.look_email,
+        _one("EMAIL"),
     ),
+    Anchor(r"\d(?:[ .\-/:]{0,2}\d){8}", _DIGIT, numbers.look, _NUMBERS),
+    Anchor(r"\(\d{2,5}\)[ -]?\d{2,4}[ .-]?\d{2}", r"\(\d", numbers.look, _NUMBERS),
+    Anchor(r"\d{3}[)/] ?\d{3}[ .-]\d{4}", _DIGIT, numbers.look, _NUMBERS),
+    Anchor(r"\+\d{1,3}[ .\-/]?\(\d", r"\+\d", numbers.look, _NUMBERS),
+    Anchor(phones.CALL_GATE, phones.CALL_STARTS, numbers.look, _NUMBERS),
     Anchor(
-        r"[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}",
-        _HEX,
-        addresses.look_mac,
-        _one("MAC_ADDRESS"),
-    ),
-    Anchor(
-        r"[A-Z]{2}\d{2} ?[A-Z0-9]{4} ?[A-Z0-9]{4} ?[A-Z0-9]{2}",
-        _UPPER,
+        r"[A-Z]{2}\d{2}[ -]?[A-Z0-9]{4}[ -]?[A-Z0-9]{4}[ -]?[A-Z0-9]{2}|[a-z]{2}\d{2}(?:[a-z]{4}\d{6}|\d{10})",
+        "[A-Z]{2}|[a-z]{2}",
         addresses.look_iban,
         _one("IBAN"),
     ),
     Anchor(
+        r"[A-Z]-?\d{7}-?[A-Z0-9]|[A-Z]{2}\d{6}[A-Z0-9]|[A-Z]{3}\d{6,7}|[A-Z]{5}\d{4}[A-Z]|[A-Z]{4}\d{6}[HM]"
+        r"|[A-Z]{6}\d\d[A-Z]\d\d[A-Z]\d|[A-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D]|[A-Z9]{4}[A-Z9]\d{6}[A-Z9]{2}"
+        r"|[1-9][A-Z][A-Z0-9]\d-?[A-Z][A-Z0-9]\d-?[A-Z]{2}\d\d",
+        "[A-Z1-9][A-Z0-9-]",
+        addresses.look_identifier,
+        _PIN,
+    ),
+    Anchor(
+        r"\d{8}-?[A-Za-z]|\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]|(?:[0-9]{2,3}[.-]){2}[0-9]{3}[-/][0-9]",
+        _DIGIT,
+        numbers.look,
+        _PIN,
+    ),
+)
+_MACHINES: Final = (
+    Anchor(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d", r"\d[\d.]", numbers.look_ipv4, _one("IP_ADDRESS")),
+    Anchor(
+        r"[0-9A-Fa-f]:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]|\d[0-9A-Fa-f]{0,3}::|:[0-9A-Fa-f]{1,4}::"
+        r"|::(?:\d|[Ff]{4}:)",
+        "[0-9A-Fa-f:][0-9A-Fa-f:]",
+        addresses.look_ipv6,
+        frozenset({"IP_ADDRESS", "MAC_ADDRESS"}),
+    ),
+    Anchor(
+        r"[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){4}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}",
+        _HEX * 2,
+        addresses.look_mac,
+        _one("MAC_ADDRESS"),
+    ),
+    Anchor(
         r"[13][a-km-zA-HJ-NP-Z1-9]{24}|(?:bc1|BC1)[a-zA-Z0-9]{11}",
-        "13bB",
+        "[13][a-zA-Z1-9]|bc|BC",
         addresses.look_bitcoin,
         _one("CRYPTO"),
     ),
-    Anchor(r"0x[0-9a-fA-F]{40}", "0", addresses.look_ethereum, _one("CRYPTO")),
-    Anchor(r"[A-Z]-?\d{7}-?[A-Z0-9]|[A-Z]{2}\d{6}[A-Z0-9]|[A-Z]{3}\d{6,7}", _UPPER, addresses.look_identifier, _PIN),
-    Anchor(r"[A-Z]{5}\d{4}[A-Z]|[A-Z]{4}\d{6}[HM]|[A-Z]{6}\d\d[A-Z]\d\d[A-Z]\d", _UPPER, addresses.look_identifier, _PIN),
-    Anchor(r"[A-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D]|[A-Z9]{4}[A-Z9]\d{6}[A-Z9]{2}", _UPPER + "9", addresses.look_identifier, _PIN),
-    Anchor(r"[1-9][A-Z][A-Z0-9]\d-?[A-Z][A-Z0-9]\d-?[A-Z]{2}\d\d", "123456789", addresses.look_identifier, _PIN),
-    Anchor(r"\d{8}-?[A-Za-z]|\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]", _DIGITS, numbers.look, _PIN),
-    Anchor(r"(?:[0-9]{2,3}(?:[.]|-)){2}[0-9]{3}[-/][0-9]", _DIGITS, numbers.look, _PIN),
-    Anchor(r"://[^\s/@:\"']{0,64}:[^\s/@\"']{1,64}@", ":", addresses.look_login, _one("BASIC_AUTH_URL")),
-    Anchor(r"https?://|ftp://", "hf", addresses.look_url, _one("URL")),
-    Anchor(private_keys.GATE, "-", private_keys.look, _one("PRIVATE_KEY")),
-    Anchor(assignments.GATE, "kKtTsSpPcCaA", assignments.look_assigned, _one("GENERIC_SECRET")),
-    Anchor(assignments.BEARER_GATE, "bBtT", assignments.look_bearer, _one("GENERIC_SECRET")),
-    Anchor(assignments.CURL_GATE, "-", assignments.look_curl, _one("GENERIC_SECRET")),
-    Anchor(injection.GATE, _LETTERS + "<[忽", injection.look, _one("INJECTION")),
+    Anchor(r"0x[0-9a-fA-F]{40}", "0x", addresses.look_ethereum, _one("CRYPTO")),
+    Anchor(r"https?://|ftp://", "ht|ft", addresses.look_url, _one("URL")),
 )
+_CREDENTIALS: Final = (
+    Anchor(r"\d{8}:A[A-Za-z0-9_-]{12}", r"\d\d", numbers.look_telegram, _one("TELEGRAM_TOKEN")),
+    Anchor(
+        r"://[^\s/@:\"']{0,64}:[^\s/@\"']{1,64}@",
+        ":/|ht|ft",
+        addresses.look_login,
+        _one("BASIC_AUTH_URL"),
+    ),
+    Anchor(private_keys.GATE, "--", private_keys.look, _one("PRIVATE_KEY")),
+    Anchor(assignments.GATE, assignments.STARTS, assignments.look_assigned, _one("GENERIC_SECRET")),
+    Anchor(assignments.BEARER_GATE, "(?i:be|ba|to)", assignments.look_bearer, _one("GENERIC_SECRET")),
+    Anchor(assignments.CURL_GATE, "-[u-]", assignments.look_curl, _one("GENERIC_SECRET")),
+    Anchor(injection.GATE, r"[A-Za-z][A-Za-z]|<[|<s]|\[[/I]|忽", injection.look, _one("INJECTION")),
+)
+
+
+_NEVER: Final = r"[^\x00-\x{10FFFF}]"
 
 
 class _Shapes:
@@ -112,14 +138,14 @@ class _Shapes:
             yield max(found, key=lambda finding: finding.end)
 
 
-_LONGEST_SHAPE: Final = 3200
+_LONGEST_SHAPE: Final = 4000
 
 
 def _shapes_anchor(kinds: frozenset[str]) -> Anchor:
     shapes = tuple(shape for shape in SHAPES if shape.kind in kinds)
     gates = [literal(shape.leads) + shape.gate for shape in shapes]
-    first = "".join({lead[0] for shape in shapes for lead in shape.leads})
-    return Anchor("|".join(gates), first, _Shapes(shapes).look, kinds & frozenset(SECRETS))
+    starts = literal(sorted({lead[:2] for shape in shapes for lead in shape.leads}))
+    return Anchor("|".join(gates), starts, _Shapes(shapes).look, kinds & frozenset(SECRETS))
 
 
 class _Around:
@@ -127,21 +153,25 @@ class _Around:
 
     Args:
         kind: of the value.
+        mark: what the gate's match holds.
         pattern: of the whole value.
-        back: the most characters before the mark.
+        back: the most characters before the match.
     """
 
-    def __init__(self, kind: str, pattern: str, back: int) -> None:
+    def __init__(self, kind: str, mark: str, pattern: str, back: int) -> None:
         self._kind = kind
+        self._mark = mark
         self._pattern = re.compile(pattern)
         self._back = back
 
     def look(self, text: str, start: int, end: int) -> Iterator[Finding]:
-        """Yield the value around the mark at *start*."""
+        """Yield the value around the match ``text[start:end]``."""
+        if self._mark not in text[start:end]:
+            return
         stop = min(len(text), end + 80)
         for begin in range(max(0, start - self._back), start + 1):
-            match = self._pattern.match(text, begin, stop) if starts_clean(text, begin) else None
-            if match and ends_clean(text, match.end()):
+            match = self._pattern.match(text, begin, stop)
+            if match and starts_clean(text, begin) and ends_clean(text, match.end()):
                 yield Finding(self._kind, begin, match.end())
                 return
 
@@ -150,33 +180,33 @@ _MARKED: Final = (
     # learn.microsoft.com/entra: client secrets carry "Q~" behind their fourth character.
     Anchor(
         r"\dQ~[A-Za-z0-9_~.-]{8}",
-        _DIGITS,
-        _Around("AZURE_KEY", r"[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}", 3).look,
+        r"\dQ",
+        _Around("AZURE_KEY", "Q~", r"[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}", 3).look,
         _one("AZURE_KEY"),
     ),
     Anchor(
         r"\.atlasv1\.[A-Za-z0-9]{8}",
-        ".",
-        _Around("HASHICORP_TOKEN", r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,70}", 14).look,
+        r"\.a",
+        _Around("HASHICORP_TOKEN", ".atlasv1.", r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,70}", 14).look,
         _one("HASHICORP_TOKEN"),
     ),
     Anchor(
         r"[0-9a-f]{2}-us[0-9]",
-        _HEX,
-        _Around("OTHER_API_KEY", r"[0-9a-f]{32}-us[0-9]{1,2}", 32).look,
+        "[0-9a-f]{2}",
+        _Around("OTHER_API_KEY", "-us", r"[0-9a-f]{32}-us[0-9]{1,2}", 32).look,
         _one("OTHER_API_KEY"),
     ),
     # discord.com/developers: user id in Base64, a time stamp, a signature.
     Anchor(
         r"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}",
-        ".",
-        _Around("OTHER_API_KEY", r"[MNO][A-Za-z0-9_-]{22,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}", 28).look,
+        r"\.[A-Za-z0-9_-]",
+        _Around("OTHER_API_KEY", ".", r"[MNO][A-Za-z0-9_-]{22,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}", 28).look,
         _one("OTHER_API_KEY"),
     ),
     Anchor(
         r"\d{13}\|[0-9A-Za-z_-]{8}",
-        _DIGITS,
-        _Around("OTHER_API_KEY", r"\d{15,16}\|[0-9A-Za-z_-]{27,40}", 4).look,
+        r"\d\d",
+        _Around("OTHER_API_KEY", "|", r"\d{15,16}\|[0-9A-Za-z_-]{27,40}", 4).look,
         _one("OTHER_API_KEY"),
     ),
 )
@@ -185,21 +215,33 @@ _MARKED: Final = (
 class Gate:
     """The anchors of the wanted kinds, and how to look closer at a match of :attr:`pattern`.
 
+    Args:
+        kinds: what is wanted.
+        further: alternatives that the caller looks at itself.
+
     Attributes:
         pattern: an RE2 alternation.
     """
 
-    def __init__(self, kinds: frozenset[str], further: tuple[str, ...]) -> None:
-        anchors = [anchor for anchor in (*_FIXED, *_MARKED) if anchor.kinds & kinds]
+    def __init__(self, kinds: frozenset[str], further: Iterable[str] = ()) -> None:
+        anchors = [a for a in (*_PEOPLE, *_MACHINES, *_CREDENTIALS, *_MARKED) if a.kinds & kinds]
         if any(shape.kind in kinds for shape in SHAPES):
             anchors.append(_shapes_anchor(kinds))
-        self.pattern = "|".join([anchor.gate for anchor in anchors] + list(further)) or "[^\\x00-\\x{10FFFF}]"
-        self._looks: dict[str, tuple[Callable[[str, int, int], Iterator[Finding]], ...]] = {}
-        for character in {c for anchor in anchors for c in anchor.first}:
-            looks = [anchor.look for anchor in anchors if character in anchor.first]
-            self._looks[character] = tuple(dict.fromkeys(looks))
+        self.pattern = "|".join([*(anchor.gate for anchor in anchors), *further]) or _NEVER
+        self._starts = tuple((re.compile(anchor.starts), anchor.look) for anchor in anchors)
+        self._looks: dict[str, tuple[_Look, ...]] = {}
 
-    def look(self, text: str, start: int, end: int) -> Iterator[Finding]:
-        """Yield every finding that an anchor makes of the gate's match ``text[start:end]``."""
-        for look in self._looks.get(text[start], ()):
-            yield from look(text, start, end)
+    def look(self, text: str, start: int, end: int) -> list[Finding]:
+        """Return every finding that an anchor makes of the gate's match ``text[start:end]``."""
+        found: list[Finding] = []
+        two = text[start : start + 2]
+        for look in self._looks.get(two) or self._chosen(two):
+            found += look(text, start, end)
+        return found
+
+    def _chosen(self, two: str) -> tuple[_Look, ...]:
+        """Return who looks at matches that start with *two*, and remember it for ASCII, which is finite."""
+        looks = tuple(dict.fromkeys(look for starts, look in self._starts if starts.match(two)))
+        if two.isascii():
+            self._looks[two] = looks
+        return looks

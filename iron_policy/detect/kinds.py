@@ -86,7 +86,7 @@ _RANKS: Final[Mapping[str, int]] = {
     "IP_ADDRESS": 5,
     "MAC_ADDRESS": 5,
     "CRYPTO": 5,
-    "GENERIC_SECRET": 4,
+    "GENERIC_SECRET": 5,
     "NATIONAL_ID": 3,
     "BANK_ACCOUNT": 3,
     "PHONE": 2,

@@ -11,7 +11,7 @@ import re
 from typing import Final, NamedTuple
 
 from iron_policy.detect.checks import stdnum_check
-from iron_policy.detect.linear import CONTEXT, re2_search
+from iron_policy.detect.linear import before, re2_search
 from iron_policy.detect.shapes import is_word
 
 _SEPARATORS: Final = re.compile(r"[ .\-/:]")
@@ -125,9 +125,9 @@ class Table:
     def find(self, text: str, start: int, stop: int) -> list[tuple[int, str]]:
         """Return ``(end, kind)`` of each identifier that stands at *start* and ends by *stop*."""
         rows = self._free if self._any_free.match(text, start, stop) else ()
-        before = text[max(0, start - CONTEXT) : start]
-        if self._any_word(before):
-            rows = rows + tuple(row for row in self._worded if row.near and row.near.search(before))
+        words = before(text, start)
+        if self._any_word(words):
+            rows += tuple(row for row in self._worded if row.near and row.near.search(words))
         return [
             (match.end(), row.kind)
             for row in rows

@@ -43,7 +43,7 @@ _MODEL_VENDORS: Final = (
     _row("LANGSMITH_KEY", "lsv2_pt_ lsv2_sk_", _HEX, "32", tail="_[0-9a-f]{10}"),
     _row("LANGSMITH_KEY", "ls__", _HEX, "32"),
     _row("HUGGINGFACE_TOKEN", "hf_ api_org_", _ALNUM, "30,40"),
-    _row("GOOGLE_API_KEY", "AIza", _URLSAFE, "35", drawn=False),
+    _row("GOOGLE_API_KEY", "AIza", _URLSAFE, "35"),
     _row("GOOGLE_API_KEY", "GOCSPX-", _URLSAFE, "28"),
     _row("GOOGLE_API_KEY", "ya29.", _URLSAFE, "30,512"),
     _row("OTHER_API_KEY", "sk-or-v1- sk-lf- pk-lf-", "[0-9a-f-]", "32,64"),
@@ -57,7 +57,7 @@ _MODEL_VENDORS: Final = (
 
 _CLOUDS: Final = (
     # IAM unique-id prefixes: docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html.
-    _row("AWS_ACCESS_KEY", "AKIA ASIA ABIA ACCA", "[A-Z0-9]", "16", drawn=False),
+    _row("AWS_ACCESS_KEY", "AKIA ASIA ABIA ACCA", "[A-Z0-9]", "16"),
     _row("AWS_ACCESS_KEY", "ABSK", "[A-Za-z0-9+/]", "100,300", tail="={0,2}", drawn=False),
     _row("AWS_ACCESS_KEY", "bedrock-api-key-", "[A-Za-z0-9+/]", "20,1024", tail="={0,2}"),
     _row("AZURE_KEY", "AccountKey=", "[A-Za-z0-9+/]", "86", tail="=="),
@@ -99,15 +99,14 @@ _CODE_AND_CHAT: Final = (
         "[A-Za-z0-9_.-]",
         "20,300",
     ),
-    _row("GITLAB_TOKEN", "GR1348941", _URLSAFE, "20"),
+    _row("GITLAB_TOKEN", "GR1348941", _URLSAFE, "20,60"),
     _row("GITLAB_TOKEN", "_gitlab_session=", _LOWER, "32"),
     # api.slack.com/authentication/token-types; the legacy kinds end in fewer digits.
-    _row(
+    Shape(
         "SLACK_TOKEN",
-        "xoxb- xoxp- xoxa- xoxo- xoxs- xoxr- xoxc- xoxd- xoxe- xoxe.xoxp- xoxe.xoxb- xapp-",
-        "[A-Za-z0-9-]",
-        "10,300",
-        drawn=False,
+        tuple("xoxb- xoxp- xoxa- xoxo- xoxs- xoxr- xoxc- xoxd- xoxe- xoxe.xoxp- xoxe.xoxb- xapp-".split()),
+        "[0-9]{1,13}-[A-Za-z0-9-]{8,300}",
+        "[0-9]{1,13}-[A-Za-z0-9]",
     ),
     Shape(
         "SLACK_TOKEN",
@@ -127,7 +126,7 @@ _CODE_AND_CHAT: Final = (
     _row("OTHER_API_KEY", "PMAK-", _HEX, "24", tail="-[0-9a-f]{34}"),
     _row("OTHER_API_KEY", "NRAK- NRII- NRJS- NRAL-", "[A-Za-z0-9-]", "19,40"),
     _row("OTHER_API_KEY", "sntryu_ sntrya_", _HEX, "64"),
-    _row("OTHER_API_KEY", "sntrys_", "[A-Za-z0-9+/=_]", "60,400"),
+    _row("OTHER_API_KEY", "sntrys_eyJ", "[A-Za-z0-9+/=_]", "60,400"),
     _row("OTHER_API_KEY", "ATATT3 ATCTT3", "[A-Za-z0-9_=-]", "100,250"),
     _row("OTHER_API_KEY", "figd_ ntn_ nfp_ sbp_ tfp_ pnu_", _URLSAFE, "36,80"),
     _row("OTHER_API_KEY", "pscale_tkn_ pscale_oauth_ pscale_pw_", "[A-Za-z0-9_=.-]", "32,64"),
@@ -179,7 +178,7 @@ _ANYWHERE: Final = (
     Shape(
         "JWT",
         ("eyJ", "ewogICJ"),
-        r"[A-Za-z0-9_-]{8,1000}\.(?:eyJ|ewogICJ)[A-Za-z0-9_-]{8,1000}[A-Za-z0-9_-]{0,1000}(?:\.[A-Za-z0-9_-]{0,1000}|={0,2})",
+        r"[A-Za-z0-9_-]{8,1000}\.(?:eyJ|ewogICJ)[A-Za-z0-9_-]{8,3000}(?:\.[A-Za-z0-9_-]{0,1000}|={0,2})",
         "[A-Za-z0-9_-]{8}",
         is_jwt,
     ),

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 LOOKBACK: Final = 256
 """How many characters before a place any decision about it reads at most."""
 
-_RESCAN_LENGTH: Final = 20
+_RESCAN_LENGTH: Final = 8
 _RESCAN_AHEAD: Final = 64
+_SWALLOWS: Final = frozenset("kKtTsSpPcCaAbB:-htf")
+"""How matches start that reach over the start of a value."""
 _DECODERS: Final = ((ESCAPE_GATE, unescape), (BASE64_GATE, debase64), (SPACED_GATE, unspace))
 
 
@@ -71,12 +73,13 @@ class Scanner:
             raise PolicyError(f"unknown kind {unknown[0]!r}; the kinds are {', '.join(KINDS)}")
         self.custom = tuple(custom)
         self._custom = tuple((kind, _compiled(kind, pattern)) for kind, pattern in self.custom)
-        plain = Gate(self.kinds, ())
+        plain = Gate(self.kinds)
         self._look = plain.look
         self._plain = linear(plain.pattern)
         decoders = [gate for gate, _ in _DECODERS] if self.kinds else []
-        self._gate = linear(Gate(self.kinds, tuple(decoders)).pattern)
+        self._gate = linear(Gate(self.kinds, decoders).pattern)
         self._decoders = tuple((re.compile(gate), decode) for gate, decode in _DECODERS)
+        self._wanted = self.kinds | {kind for kind, _ in self.custom}
         widths = [widest(pattern) + 1 for _, pattern in self.custom]
         self._holding = Holding(injection_wanted=INJECTION in self.kinds, custom_width=max(widths, default=0))
 
@@ -112,7 +115,7 @@ class Scanner:
             key_goes_on = False
         found = list(private_keys.go_on(text, start)) if in_key else []
         found += self._found(text, start, frontier)
-        findings = settle(text, found)
+        findings = settle(text, [finding for finding in found if finding.kind in self._wanted])
         for finding in reversed(findings):
             if finding.start < frontier < finding.end:
                 frontier, key_goes_on = finding.start, False
@@ -131,7 +134,7 @@ class Scanner:
             if begin >= frontier + BACK:
                 break
             found += self._look(text, begin, end)
-            if end - begin > _RESCAN_LENGTH:
+            if end - begin > _RESCAN_LENGTH and text[begin] in _SWALLOWS:
                 found += self._rescanned(text, data, first, last, begin)
             for which, (gate, decode) in enumerate(self._decoders):
                 if begin >= seen[which] and gate.match(text, begin):
@@ -156,7 +159,8 @@ class Scanner:
         before = text[max(0, piece.start - CONTEXT) : piece.start]
         decoded = piece.decoded
         body = before + (decoded if isinstance(decoded, str) else decoded.text)
-        inner = [f for f in settle(body, self._plain_found(body)) if f.start >= len(before)]
+        candidates = [f for f in self._plain_found(body) if f.kind in self._wanted]
+        inner = [f for f in settle(body, candidates) if f.start >= len(before)]
         if isinstance(decoded, Folded):
             yield from _mapped(piece.start, decoded, inner, len(before))
         elif inner:
@@ -170,7 +174,7 @@ class Scanner:
             first, last = match.span()
             begin, end = places.character(first), places.character(last)
             yield from self._look(text, begin, end)
-            if end - begin > _RESCAN_LENGTH:
+            if end - begin > _RESCAN_LENGTH and text[begin] in _SWALLOWS:
                 yield from self._rescanned(text, data, first, last, begin)
 
 

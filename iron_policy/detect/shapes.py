@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from iron_policy.verdicts import Finding
 
@@ -23,10 +23,11 @@ class Anchor(NamedTuple):
 
     gate: str
     """RE2 pattern, rare in ordinary text, each repetition bounded."""
-    first: str
-    """Every character that a match of :attr:`gate` can start with."""
-    look: Callable[[str, int, int], Iterator[Finding]]
-    """Takes the text and a match's start and end; returns what it found near by."""
+    starts: str
+    """Pattern of the first two characters of whatever :attr:`gate` matches."""
+    look: Callable[[str, int, int], Iterable[Finding]]
+    """Takes the text and a match's start and end; returns what it found near by. Given the match of another
+    anchor that starts alike, it returns nothing."""
     kinds: frozenset[str]
     """The kinds that :attr:`look` can return: the anchor is left out where none is wanted."""
 
