@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from iron_adapters.marks import is_claimed, live_mark
 from iron_adapters.providers import provider_of
+from iron_adapters.sdk_errors import REFUSAL
 from iron_adapters.transport import Seam
 from iron_adapters.wire import codec_for
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _METHOD = "_send_single_request"
+_STATUS_METHOD = "_make_status_error"
 _lock = threading.Lock()
 _originals: dict[tuple[type[Any], str], Any] = {}
 
@@ -41,6 +43,31 @@ def ensure_patched() -> None:
         http = sys.modules.get(name)
         if http is not None and (getattr(http, "Client", None), _METHOD) not in _originals:
             _patch(http)
+
+
+def surface_refusals() -> None:
+    """Let anthropic before 1.0 raise a refusal that its transport had to answer with a response.
+
+    It disguises whatever a transport raises. A response it turns into an error of its own in
+    ``_make_status_error``, and there the refusal that the response carries takes that error's place.
+    """
+    anthropic = sys.modules["anthropic"]
+    with _lock:
+        for cls in (anthropic.Anthropic, anthropic.AsyncAnthropic):
+            if (cls, _STATUS_METHOD) not in _originals:
+                original = getattr(cls, _STATUS_METHOD)
+                setattr(cls, _STATUS_METHOD, _surfacing(original))
+                _originals[cls, _STATUS_METHOD] = original
+
+
+def _surfacing(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def make(self: Any, err_msg: str, *, body: object, response: Any) -> Any:
+        refusal = response.extensions.get(REFUSAL)
+        return original(self, err_msg, body=body, response=response) if refusal is None else refusal
+
+    make._iron_original = original  # type: ignore[attr-defined]  # noqa: SLF001
+    return make
 
 
 def unpatch() -> None:

@@ -22,6 +22,8 @@ _STATUS_ERRORS = {
     429: "RateLimitError",
     503: "InternalServerError",
 }
+REFUSAL = "iron_refusal"
+"""The extension of a response that carries the refusal which it stands for."""
 _AGENTS: dict[str, Sdk] = {"openai": "openai", "azureopenai": "openai", "anthropic": "anthropic"}
 
 
@@ -48,18 +50,32 @@ def in_sdk_terms(error: IronError, sdk: Sdk | None, request: Any, *, as_status: 
     if not as_status:
         return _carry_over(error, _dual(type(error), sdk, None)(str(error)))
     cls = _dual(type(error), sdk, status)
-    body = {
-        "message": str(error),
-        "type": "iron_policy",
-        "code": getattr(error, "code", "wire_error"),
-        "param": None,
-    }
-    response = _module_of(request).Response(
-        status, request=request, headers={"x-should-retry": "false"}, json={"error": body}
-    )
+    response = refusal_response(error, request)
     dual = cls.__new__(cls, str(error))
-    cls.__bases__[1].__init__(dual, str(error), response=response, body=body)
+    cls.__bases__[1].__init__(dual, str(error), response=response, body=response.json()["error"])
     return _carry_over(error, dual)
+
+
+def refusal_response(error: IronError, request: Any) -> Any:
+    """Return *error* as a reply to *request* that no SDK retries; it carries the error itself along."""
+    status = error.status_code if isinstance(error, PolicyDenied) else 400
+    code = getattr(error, "code", "wire_error")
+    body = {"message": str(error), "type": "iron_policy", "code": code, "param": None}
+    return _module_of(request).Response(
+        status,
+        request=request,
+        headers={"x-should-retry": "false"},
+        json={"error": body},
+        extensions={REFUSAL: error},
+    )
+
+
+def passes_errors_on(sdk: Sdk | None) -> bool:
+    """Tell whether *sdk* raises its own errors as they are when they come from below it.
+
+    Before 1.0 anthropic retries and disguises them all (``_base_client.py``, ``except Exception`` around ``send``).
+    """
+    return sdk != "anthropic" or int(sys.modules[sdk].__version__.partition(".")[0]) > 0
 
 
 def _carry_over(error: IronError, dual: Any) -> IronError:

@@ -7,13 +7,13 @@ and replacing what comes back. The async twin of a function differs from it by `
 from __future__ import annotations
 
 import sys
-from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 from iron_adapters.exchange import Exchange, Sent
 from iron_adapters.marks import claimed, is_claimed
 from iron_adapters.providers import provider_of
-from iron_adapters.sdk_errors import in_sdk_terms, sdk_of
+from iron_adapters.sdk_errors import in_sdk_terms, passes_errors_on, refusal_response, sdk_of
 from iron_policy.exceptions import IronError
 
 if TYPE_CHECKING:
@@ -49,7 +49,10 @@ class Seam:
     def send(self, request: Any, forward: Callable[[Any], Any]) -> Any:
         """Send *request* through *forward* if the policy admits it; return the reply that the caller may see."""
         request.read()
-        exchange = self._begin(request)
+        try:
+            exchange = self._begin(request)
+        except IronError as error:
+            return self._refusal(request, error)
         if exchange is None:
             return forward(request)
         with claimed():
@@ -67,7 +70,10 @@ class Seam:
     async def send_async(self, request: Any, forward: Callable[[Any], Awaitable[Any]]) -> Any:
         """Send *request* through *forward* if the policy admits it; return the reply that the caller may see."""
         await request.aread()
-        exchange = self._begin(request)
+        try:
+            exchange = self._begin(request)
+        except IronError as error:
+            return self._refusal(request, error)
         if exchange is None:
             return await forward(request)
         with claimed():
@@ -82,24 +88,31 @@ class Seam:
                 raise
         return self._with_body(request, response, exchange, body)
 
-    def refuse(self, request: Any, error: IronError) -> NoReturn:
-        """Raise *error* as the SDK's own that sent *request*."""
-        raise in_sdk_terms(error, sdk_of(request.headers), request, as_status=self.as_status) from None
+    def own_error(self, request: Any, error: IronError) -> IronError:
+        """Return *error* as the SDK's own that sent *request*."""
+        return in_sdk_terms(error, sdk_of(request.headers), request, as_status=self.as_status)
+
+    def _refusal(self, request: Any, error: IronError) -> Any:
+        """Raise *error* in the SDK's terms, or return what makes an SDK raise it that would disguise it else."""
+        own = self.own_error(request, error)
+        if passes_errors_on(sdk_of(request.headers)):
+            raise own from None
+        from iron_adapters.install import surface_refusals
+
+        surface_refusals()
+        return refusal_response(own, request)
 
     def _begin(self, request: Any) -> Exchange | None:
         url = request.url
         provider_name = provider_of(self.engine.policy, url.host, url.port)
         sent = Sent(request.method, url.path, request.headers, request.content, provider_name)
-        try:
-            return Exchange.begin(self.engine, self.scope, sent)
-        except IronError as error:
-            self.refuse(request, error)
+        return Exchange.begin(self.engine, self.scope, sent)
 
     def _with_body(self, request: Any, response: Any, exchange: Exchange, body: bytes) -> Any:
         try:
             body = exchange.reply(response.status_code, body)
         except IronError as error:
-            self.refuse(request, error)
+            return self._refusal(request, error)
         return replaced(response, module_of(response).ByteStream(body))
 
     def _with_stream(self, request: Any, response: Any, decoder: Any, exchange: Exchange) -> Any:
@@ -109,7 +122,7 @@ class Seam:
             if isinstance(response.stream, http.SyncByteStream)
             else async_stream_class(http)
         )
-        return replaced(response, cls(decoder, exchange.stream(), lambda error: self.refuse(request, error)))
+        return replaced(response, cls(decoder, exchange.stream(), partial(self.own_error, request)))
 
 
 def outgoing(request: Any, body: bytes) -> Any:
@@ -161,9 +174,9 @@ def stream_class(http: ModuleType) -> type[Any]:
 
     class GovernedStream(http.SyncByteStream):  # type: ignore[name-defined, misc]  # the module is a parameter
         def __init__(
-            self, decoder: Any, exchange: StreamExchange, refuse: Callable[[IronError], NoReturn]
+            self, decoder: Any, exchange: StreamExchange, own_error: Callable[[IronError], IronError]
         ) -> None:
-            self._decoder, self._exchange, self._refuse = decoder, exchange, refuse
+            self._decoder, self._exchange, self._own_error = decoder, exchange, own_error
 
         def __iter__(self) -> Iterator[bytes]:
             exchange = self._exchange
@@ -176,7 +189,7 @@ def stream_class(http: ModuleType) -> type[Any]:
                 if rest := exchange.finish():
                     yield rest
             except IronError as error:
-                self._refuse(error)
+                raise self._own_error(error) from None
             finally:
                 self.close()
 
@@ -193,9 +206,9 @@ def async_stream_class(http: ModuleType) -> type[Any]:
 
     class GovernedAsyncStream(http.AsyncByteStream):  # type: ignore[name-defined, misc]  # the module is a parameter
         def __init__(
-            self, decoder: Any, exchange: StreamExchange, refuse: Callable[[IronError], NoReturn]
+            self, decoder: Any, exchange: StreamExchange, own_error: Callable[[IronError], IronError]
         ) -> None:
-            self._decoder, self._exchange, self._refuse = decoder, exchange, refuse
+            self._decoder, self._exchange, self._own_error = decoder, exchange, own_error
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             exchange = self._exchange
@@ -208,7 +221,7 @@ def async_stream_class(http: ModuleType) -> type[Any]:
                 if rest := exchange.finish():
                     yield rest
             except IronError as error:
-                self._refuse(error)
+                raise self._own_error(error) from None
             finally:
                 await self.aclose()
 
