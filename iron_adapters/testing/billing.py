@@ -57,6 +57,8 @@ class Bill:
 
     def add(self, line: BillLine, tokens: int, reasoning_tokens: int) -> None:
         """Bill *tokens* more of output."""
+        if not tokens:
+            return
         with self._lock:
             self._add(line, Usage(output_tokens=tokens, reasoning_output_tokens=reasoning_tokens))
 

@@ -62,9 +62,9 @@ class Connection:
         """Send a piece of the body, at once."""
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def end(self) -> None:
-        """End the body."""
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+    async def end(self, data: bytes = b"") -> None:
+        """Send *data* and end the body."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
     async def pause(self, seconds: float) -> None:
         """Wait *seconds*, or until the client is gone or the server stops."""

@@ -53,8 +53,7 @@ class WholeReply:
                 await connection.write(body[: len(body) // 2])
                 await connection.hang_up()
                 return
-            await connection.write(body)
-            await connection.end()
+            await connection.end(body)
 
     def _delay(self) -> float:
         extra = self.fault.seconds if self.fault and self.fault.kind in {"stall", "slow"} else 0.0

@@ -6,6 +6,7 @@ Owns the socket, the thread and their end. Needs uvicorn; knows nothing of the a
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ class LoopbackServer:
     """
 
     def __init__(self, app: ASGIApp, port: int = 0) -> None:
-        self._socket = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
+        self._socket = _listening(port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             _ClosableConnections(app),
@@ -54,6 +55,20 @@ class LoopbackServer:
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()
+
+
+def _listening(port: int) -> socket.socket:
+    """Return a bound socket whose connections send at once: asyncio turns Nagle's delay off only where TCP is named."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        listening.listen(_BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 class _AnnouncingServer(uvicorn.Server):

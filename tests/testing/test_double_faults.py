@@ -215,3 +215,11 @@ def test_embeddings_meet_faults_too(double, gpt):
 
     with pytest.raises(openai.RateLimitError):
         gpt.client.embeddings.create(model="text-embedding-3-small", input="x")
+
+
+def test_a_whole_reply_cannot_fail_in_the_middle_and_has_the_status_instead(double, claude):
+    double.fail_next(error_event())
+
+    with pytest.raises(anthropic.APIStatusError) as caught:
+        claude()
+    assert caught.value.status_code == 529

@@ -301,3 +301,22 @@ def test_what_the_api_would_not_take_is_refused(chat, more, message):
 def test_another_path_is_not_found_in_the_callers_dialect(client):
     with pytest.raises(openai.NotFoundError, match="Invalid URL"):
         client.post("/no/such/thing", body={}, cast_to=object)
+
+
+def test_the_text_parts_of_a_message_come_back_and_an_image_costs_the_same_whatever_its_size(chat):
+    def parts(image):
+        text = {"type": "text", "text": "What is this?"}
+        return [{"role": "user", "content": [text, {"type": "image_url", "image_url": {"url": image}}]}]
+
+    small, large = (chat(messages=parts("data:image/png;base64," + "A" * size)) for size in (100, 10_000))
+    assert small.choices[0].message.content == "You said: What is this?"
+    assert small.usage.prompt_tokens == large.usage.prompt_tokens > 85
+
+
+@pytest.mark.parametrize("body", [b"{broken", b"[]", b'{"messages": []}'])
+def test_a_body_that_is_no_request_is_refused(double, body):
+    headers = {"authorization": "Bearer x"}
+    answer = httpx.post(f"{double.openai_url}/chat/completions", content=body, headers=headers)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["type"] == "invalid_request_error"
