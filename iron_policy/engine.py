@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from iron_policy.audit import Sink
     from iron_policy.budget import Account as AccountType
     from iron_policy.call import CostBasis, Settlement
-    from iron_policy.messages import ModelRequest, ToolCall
+    from iron_policy.messages import ModelRequest, Text, ToolCall
 
 _log = logging.getLogger("iron.engine")
 _PROCESS_KEY = secrets.token_bytes(32)
@@ -133,6 +133,20 @@ class PolicyEngine:
         if self.enforces and self.reveals(call.name):
             return call._replace(arguments=scope.vault.restore(call.arguments, in_json=True))
         return call
+
+    def judge_tool_result(self, name: str, texts: Sequence[Text], *, scope: Scope | None = None) -> None:
+        """Judge what the tool *name* has returned, before an agent keeps it. What a model may read of it, its call decides.
+
+        Raises:
+            ContentBlocked: it must not be kept.
+        """
+        denied = self.content.refusal(self.content.judge(texts))
+        if denied is not None:
+            scope = scope or current_scope() or self.implicit_scope
+            self.recorder.tool_refused(name, scope, denied)
+            scope.record_refusal()
+            if self.enforces:
+                raise denied
 
     def refuse(self, call: Call, denied: PolicyDenied) -> None:
         """Record a refusal and raise it; in monitor mode only record it."""
