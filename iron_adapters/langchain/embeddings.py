@@ -1,0 +1,159 @@
+"""``IronEmbeddings``: any LangChain embeddings, with every text that is embedded held to a policy.
+
+Usage::
+
+    from iron_adapters.langchain import IronEmbeddings
+
+    embeddings = IronEmbeddings(model="openai:text-embedding-3-small", policy={"budgets": [...]})
+    store = InMemoryVectorStore(IronEmbeddings.wrap(any_embeddings, policy="policy.yaml"))
+    store.add_texts(["Jane's address is jane@example.com"])  # embedded as <EMAIL_...>
+
+LangChain has no callbacks for embeddings, so nothing else of it can govern them. What is embedded is the text as the
+policy rewrites it, for documents and queries alike: the same value has the same stand-in, so that they still meet.
+LangChain's embeddings report no usage; what they cost is counted from the texts. One call is one charge, into however many
+requests it is split.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.embeddings import Embeddings
+
+from iron_adapters.langchain.calls import fail
+from iron_adapters.marks import claimed, is_claimed
+from iron_adapters.resolve import Governor
+from iron_policy.messages import ModelRequest, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from iron_adapters.resolve import PolicyLike
+
+_NAMES = ("model", "model_name", "model_id", "deployment")
+_PROVIDERS = {"langchain_openai": "openai"}
+
+
+class IronEmbeddings(Embeddings):
+    """Hold every text that is embedded to a policy.
+
+    Args:
+        model: the model's name, as ``init_embeddings`` takes it, such as ``openai:text-embedding-3-small``.
+        policy: a policy, its engine, a mapping, a path, or ``None``: the enclosing scope's, ``$IRON_POLICY``, the default.
+        wrapped: embeddings to hold, instead of some by name.
+        kwargs: what the embeddings take besides.
+
+    Raises:
+        PolicyError: *policy* is no policy.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        policy: PolicyLike = None,
+        wrapped: Embeddings | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._governor = Governor(policy)
+        self.wrapped = by_name(model, kwargs) if wrapped is None else wrapped
+
+    @classmethod
+    def wrap(cls, embeddings: Embeddings, policy: PolicyLike = None) -> IronEmbeddings:
+        """Return *embeddings*, governed.
+
+        Raises:
+            TypeError: *embeddings* are none.
+            PolicyError: *policy* is no policy.
+        """
+        if not isinstance(embeddings, Embeddings):
+            raise TypeError(f"wrap() takes Embeddings, not {type(embeddings).__name__}")
+        return cls(wrapped=embeddings, policy=policy)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "wrapped":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self.wrapped, name)
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Embed documents.
+
+        Raises:
+            PolicyDenied: nothing was sent.
+        """
+        with self._admitted(texts) as admitted:
+            return self.wrapped.embed_documents(admitted)
+
+    def embed_query(self, text: str) -> list[float]:
+        """Embed a query.
+
+        Raises:
+            PolicyDenied: nothing was sent.
+        """
+        with self._admitted([text]) as admitted:
+            return self.wrapped.embed_query(admitted[0])
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Embed documents.
+
+        Raises:
+            PolicyDenied: nothing was sent.
+        """
+        with self._admitted(texts) as admitted:
+            return await self.wrapped.aembed_documents(admitted)
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """Embed a query.
+
+        Raises:
+            PolicyDenied: nothing was sent.
+        """
+        with self._admitted([text]) as admitted:
+            return await self.wrapped.aembed_query(admitted[0])
+
+    @contextmanager
+    def _admitted(self, texts: Sequence[str]) -> Iterator[list[str]]:
+        """Yield *texts* as they may be sent; charge the call when the block ends."""
+        if is_claimed():
+            yield list(texts)
+            return
+        engine, scope = self._governor.engine_and_scope()
+        call = engine.admit(self._request(texts), scope=scope)
+        try:
+            rewritten = call.texts
+            with claimed():
+                yield list(texts if rewritten is None else rewritten)
+        except BaseException as error:
+            fail(call, error)
+            raise
+        call.settle(None)
+
+    def _request(self, texts: Sequence[str]) -> ModelRequest:
+        package = type(self.wrapped).__module__.partition(".")[0]
+        named = (getattr(self.wrapped, name, None) for name in _NAMES)
+        return ModelRequest(
+            provider_name=_PROVIDERS.get(package, package.removeprefix("langchain_")),
+            operation_name="embeddings",
+            model=next((name for name in named if isinstance(name, str)), type(self.wrapped).__name__),
+            texts=tuple(Text(text, "document", f"input[{index}]") for index, text in enumerate(texts)),
+            input_tokens_bound=sum(len(text.encode(errors="replace")) + 1 for text in texts),
+        )
+
+
+def by_name(model: str | None, kwargs: dict[str, Any]) -> Embeddings:
+    """Return the embeddings that LangChain makes of a name.
+
+    Raises:
+        ImportError: ``langchain`` or the provider's integration is not installed.
+    """
+    try:
+        from langchain.embeddings import init_embeddings
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            'embeddings by name need langchain: pip install "iron-adapters[langchain]", or use IronEmbeddings.wrap()'
+        ) from error
+    if model is None:
+        raise TypeError("IronEmbeddings takes a model's name, or wrapped=")
+    made: Embeddings = init_embeddings(model, **kwargs)
+    return made
