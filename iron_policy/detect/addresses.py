@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from iron_policy.detect.checks import is_iban, is_ipv6, is_wallet
+from iron_policy.detect.linear import before
 from iron_policy.detect.national import LETTERED
 from iron_policy.detect.shapes import ends_clean, is_escape, is_word, starts_clean
 from iron_policy.verdicts import Finding
@@ -81,6 +82,8 @@ def look_ipv6(text: str, start: int, end: int) -> Iterator[Finding]:
         return
     window = text[max(0, start - _IPV6_LENGTH) : start]
     begin = start - len(window) + len(window.rstrip(_HEX_OR_COLON))
+    if start - begin == _IPV6_LENGTH:
+        return
     if begin < start and is_escape(text, begin) and text[begin] != ":":
         begin += 1
     if not starts_clean(text, begin) or (begin and text[begin - 1] in ".-_"):
@@ -103,9 +106,9 @@ def look_mac(text: str, start: int, _end: int) -> Iterator[Finding]:
     match = _MAC.match(text, start, min(len(text), start + 20))
     if not match or not starts_clean(text, start) or not ends_clean(text, match.end()):
         return
-    before, behind = text[max(0, start - 1) : start], text[match.end() : match.end() + 1]
+    ahead, behind = text[max(0, start - 1) : start], text[match.end() : match.end() + 1]
     one_digit = len(set(match.group()) - {":", "-", "."}) == 1
-    if before not in {":", "-", "."} and behind not in {":", "-"} and not one_digit:
+    if ahead not in {":", "-", "."} and behind not in {":", "-"} and not one_digit:
         yield Finding("MAC_ADDRESS", start, match.end(), 0.95)
 
 
@@ -139,7 +142,7 @@ def look_ethereum(text: str, start: int, _end: int) -> Iterator[Finding]:
 def look_identifier(text: str, start: int, _end: int) -> Iterator[Finding]:
     """Yield the national identifier of letters and digits at *start*."""
     if starts_clean(text, start) and not (start and text[start - 1] in "_-."):
-        for stop, kind in LETTERED.find(text, start, min(len(text), start + 40)):
+        for stop, kind in LETTERED.find(text, start, min(len(text), start + 40), before(text, start)):
             yield Finding(kind, start, stop, 0.7)
 
 

@@ -27,7 +27,7 @@ _PLACEHOLDER: Final = re.compile(
 _PARTS: Final = re.compile(r"[A-Za-z0-9]+")
 _WORDLIKE: Final = re.compile(r"[A-Z]?[a-z]+\d{0,2}|[A-Z]+\d{0,2}|\d{1,8}|v\d+|(?:[A-Z]?[a-z]{2,}){2,}\d{0,2}")
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_LEAST_DRAWN_BITS: Final = 2.6
+_LEAST_DISTINCT: Final = 9
 _LEAST_SECRET_BITS: Final = 3.0
 _LEAST_PASSWORD_LENGTH: Final = 8
 _LEAST_SECRET_LENGTH: Final = 12
@@ -41,7 +41,7 @@ def bits_per_character(value: str) -> float:
 
 def looks_drawn(value: str) -> bool:
     """Say whether *value* could come from a random generator, as opposed to ``xxxxxxxx`` in a manual."""
-    return not _SAME_AGAIN.search(value) and bits_per_character(value) >= _LEAST_DRAWN_BITS
+    return len(set(value)) >= min(_LEAST_DISTINCT, len(value) // 2 + 1) and not _SAME_AGAIN.search(value)
 
 
 def is_wordy(value: str) -> bool:

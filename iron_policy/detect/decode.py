@@ -21,11 +21,11 @@ ATOM: Final = r"!#$%&*+\-./0-9:;=?@A-Z\\^_a-z|~"
 
 ESCAPE_GATE: Final = (
     r"(?:%[2-7][0-9A-Fa-f]){1,32}|(?:\\u00[2-7][0-9A-Fa-f]|\\x[2-7][0-9A-Fa-f]){1,32}"
-    r"|&#(?:x[2-7][0-9A-Fa-f]|[0-9]{2,3});"
+    r"|(?:&#(?:x[2-7][0-9A-Fa-f]|[0-9]{2,3});){1,32}"
 )
-# Padding that ends a word, and how the best-known keys begin when encoded; other runs are hashes and paths.
+# The last letters that padding can follow, where it ends a word, and how the best-known keys begin when encoded; other runs are hashes and paths.
 BASE64_GATE: Final = (
-    r"[A-Za-z0-9+/]={1,2}(?:[\s.,;:)]|$)|[A-Za-z0-9+/]==[\"']|(?:c2st|Z2hw|Z2hv|Z2hzX|Z2l0aHViX3Bhd|QUtJQ|QVNJQ|eG94|QUl6Y|LS0tLS1CRUdJTi|Z2xwYXQt|aHR0cHM6Ly9ob29rc)[A-Za-z0-9+/]{10}"
+    r"[AEIMQUYcgkosw048]=(?:[\s.,;:)]|$)|[AQgw]==(?:[\s.,;:)\"']|$)|(?:c2st|Z2hw|Z2hv|Z2hzX|Z2l0aHViX3Bhd|QUtJQ|QVNJQ|eG94|QUl6Y|LS0tLS1CRUdJTi|Z2xwYXQt|aHR0cHM6Ly9ob29rc)[A-Za-z0-9+/]{10}"
 )
 SPACED_GATE: Final = r"(?:[0-9A-Za-z@+_.\-] {1,3}){8}"
 _LEAST_ENCODED: Final = 12
@@ -37,8 +37,10 @@ _ESCAPED: Final = re.compile(
     r"%([2-7][0-9A-Fa-f])|\\u00([2-7][0-9A-Fa-f])|\\x([2-7][0-9A-Fa-f])|(&#(?:[xX][0-9A-Fa-f]{2}|[0-9]{2,3});|&(?:amp|lt|gt|quot|commat|period|lowbar);)"
 )
 _RUN: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
-_WORD: Final = re.compile(r"[!-~]+")
-_SPACES: Final = re.compile(r" {1,3}")
+_WORD: Final = re.compile(r"[!-~]")
+_SPACED: Final = re.compile(r"(?:[!-~] {1,3})+[!-~]?")
+# A letter, or the middle of the three blanks that one blank becomes.
+_KEPT: Final = re.compile(r"[!-~]|(?:  )+ ?")
 _PRINTABLE: Final = re.compile(r"[\t\n\r -~]{6,}")
 _LEAST_SPACED: Final = 8
 
@@ -95,18 +97,18 @@ def debase64(text: str, position: int) -> Piece | int:
 
 def unspace(text: str, position: int) -> Piece | int:
     """Return the run of single letters around *position*, closed up, or where to go on."""
-    start = position if position == 0 or text[position - 1].isspace() else position + 1
-    kept: list[int] = []
-    end = start
-    for word in _WORD.finditer(text, start, min(len(text), start + LONGEST)):
-        if word.end() - word.start() > 1 or (kept and not _SPACES.fullmatch(text, end, word.start())):
-            break
-        kept.append(word.start())
-        end = word.end()
+    start = position if position == 0 or text[position - 1].isspace() else text.find(" ", position) + 1
+    match = _SPACED.match(text, start, min(len(text), start + LONGEST))
+    end = match.end() if match else start
+    if end < len(text) and _WORD.match(text, end):
+        end -= 1
+    run = text[start:end].rstrip(" ")
+    end = start + len(run)
+    if "  " in run:
+        kept = [m.start() for m in _KEPT.finditer(run)]
+    else:
+        kept = list(range(0, len(run), 2))
     if len(kept) < _LEAST_SPACED:
         return max(end, position + 1)
-    changes = [
-        (left + 1 - start, right - start, " " if right - left > 2 else "")  # noqa: PLR2004 - three blanks stand for one
-        for left, right in zip(kept, kept[1:], strict=False)
-    ]
-    return Piece(start, end, substituted(text[start:end], changes))
+    letters = "".join([run[at] for at in kept])
+    return Piece(start, end, Folded(letters, range(len(kept)), kept, [1] * len(kept)))

@@ -126,6 +126,11 @@ def substituted(text: str, changes: Sequence[tuple[int, int, str]]) -> Folded:
     for start, end, replacement in changes:
         pieces.append(text[position:start])
         length += start - position
+        if replacement and end - start == 1:
+            pieces.append(replacement)
+            length += 1
+            position = end
+            continue
         if replacement:
             pieces.append(replacement)
             starts.append(length)

@@ -11,7 +11,7 @@ import re
 from typing import Final, NamedTuple
 
 from iron_policy.detect.checks import stdnum_check
-from iron_policy.detect.linear import before, re2_search
+from iron_policy.detect.linear import re2_search
 from iron_policy.detect.shapes import is_word
 
 _SEPARATORS: Final = re.compile(r"[ .\-/:]")
@@ -114,19 +114,29 @@ class Table:
 
     Args:
         rows: in any order.
+
+    Attributes:
+        words: pattern of every word that one of the rows needs.
     """
 
     def __init__(self, rows: tuple[Identifier, ...]) -> None:
         self._free = tuple(row for row in rows if not row.words)
         self._worded = tuple(row for row in rows if row.words)
         self._any_free = re.compile("|".join(row.pattern.pattern for row in self._free).replace("\\1", "[ :-]"))
-        self._any_word = re2_search("|".join(f"(?:{row.words})" for row in self._worded))
+        self.words = "|".join(f"(?:{row.words})" for row in self._worded)
+        self._any_word = re2_search(self.words)
 
-    def find(self, text: str, start: int, stop: int) -> list[tuple[int, str]]:
-        """Return ``(end, kind)`` of each identifier that stands at *start* and ends by *stop*."""
+    def find(self, text: str, start: int, stop: int, words: str) -> list[tuple[int, str]]:
+        """Return ``(end, kind)`` of each identifier that stands at *start* and ends by *stop*.
+
+        Args:
+            text: what is searched.
+            start: where a group starts.
+            stop: how far an identifier may reach.
+            words: what stands before it, for rows that need a word.
+        """
         rows = self._free if self._any_free.match(text, start, stop) else ()
-        words = before(text, start)
-        if self._any_word(words):
+        if words and self._any_word(words):
             rows += tuple(row for row in self._worded if row.near and row.near.search(words))
         return [
             (match.end(), row.kind)

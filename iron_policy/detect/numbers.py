@@ -28,7 +28,9 @@ _CARD: Final = re.compile(
 )
 _SSN: Final = re.compile(r"\d{3}([-.])\d{2}\1\d{4}")
 _BARE_SSN: Final = re.compile(r"\d{9}|\d{3} \d{2} \d{4}")
-_SSN_WORDS: Final = re2_search(r"\bssn\b|social[ _-]?security|\bss#")
+_SSN_PATTERN: Final = r"\bssn\b|social[ _-]?security|\bss#"
+_SSN_WORDS: Final = re2_search(_SSN_PATTERN)
+_ANY_WORDS: Final = re2_search(f"{_SSN_PATTERN}|{phones.WORDS}|{NUMERIC.words}")
 # ssa.gov/employer/randomization: 000, 666 and 9xx areas, 00 groups and 0000 serials are never issued; the
 # last three were printed in advertisements.
 _NO_SSN: Final = re.compile(
@@ -40,23 +42,27 @@ _DATE: Final = re.compile(
     r"(?:19|20)\d\d([-/.])(?:0?[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01]|[1-9])"
     r"|(?:0?[1-9]|[12]\d|3[01])([-/.])(?:0?[1-9]|[12]\d|3[01])\2(?:19|20)\d\d"
 )
-_LEAST_DIGITS: Final = 8
+_LEAST_DIGITS: Final = 6
 _CARD_DIGITS: Final = 12
 _MOST_PREFIX_BITS: Final = 32
 
 
-def look(text: str, start: int, end: int) -> Iterator[Finding]:
-    """Yield what starts with one of the groups of digits that the gate's match touches."""
-    if text[start:end].isdigit() and not begins(text, start):
-        return
+def look(text: str, start: int, end: int) -> list[Finding]:
+    """Return what starts with one of the groups of digits that the gate's match touches."""
+    found: list[Finding] = []
     done = start
     for group in _GROUP.finditer(text, start, min(len(text), end + 1)):
         begin = group.start()
         if begin < done or not begins(text, begin) or (group.end() == begin + 1 and _amid(text, begin)):
             continue
-        for finding in _at(text, begin):
-            done = max(done, finding.end)
-            yield finding
+        stop = min(len(text), begin + REACH)
+        date = _DATE.match(text, begin, stop)
+        if date and not text[date.end() : date.end() + 1].isdigit():
+            done = date.end()
+            continue
+        found += _at(text, begin, stop)
+        done = max([done, *(finding.end for finding in found)])
+    return found
 
 
 def _amid(text: str, begin: int) -> bool:
@@ -64,31 +70,28 @@ def _amid(text: str, begin: int) -> bool:
     return begin > 1 and text[begin - 1] in " .-/" and text[begin - 2].isdigit()
 
 
-def _at(text: str, begin: int) -> Iterator[Finding]:
-    stop = min(len(text), begin + REACH)
-    address = _IPV4.match(text, begin, stop)
-    if address:
-        yield from look_ipv4(text, begin, begin)
-        return
+def _at(text: str, begin: int, stop: int) -> list[Finding]:
+    """Return what the number at *begin* is; the longest reading comes last."""
     run = _RUN.match(text, begin, stop)
     size = len(digits_of(run.group())) if run else 0
-    if size < _LEAST_DIGITS - 2 or _is_date(text, begin, stop):
-        return
+    if size < _LEAST_DIGITS:
+        return []
+    address = list(look_ipv4(text, begin, begin))
+    if address:
+        return address
     sure = _card(text, begin, stop) if size >= _CARD_DIGITS else None
-    sure = sure or _ssn(text, begin, stop)
+    words = before(text, begin)
+    telling = _ANY_WORDS(words)
+    sure = sure or _ssn(text, begin, stop, words if telling else "")
     if sure:
-        yield sure
-        return
-    numbers = [Finding(kind, begin, end, 0.7) for end, kind in NUMERIC.find(text, begin, stop)]
-    yield from numbers
-    phone = phones.at(text, begin, stop)
+        return [sure]
+    numbers = [
+        Finding(kind, begin, end, 0.7) for end, kind in NUMERIC.find(text, begin, stop, words if telling else "")
+    ]
+    phone = phones.at(text, begin, stop, announced=telling and phones.announced(words))
     if phone and all(phone.end > number.end for number in numbers):
-        yield phone
-
-
-def _is_date(text: str, begin: int, stop: int) -> bool:
-    date = _DATE.match(text, begin, stop)
-    return date is not None and not (date.end() < len(text) and text[date.end()].isdigit())
+        return [*numbers, phone]
+    return numbers
 
 
 def _card(text: str, begin: int, stop: int) -> Finding | None:
@@ -98,11 +101,11 @@ def _card(text: str, begin: int, stop: int) -> Finding | None:
     return None
 
 
-def _ssn(text: str, begin: int, stop: int) -> Finding | None:
+def _ssn(text: str, begin: int, stop: int, words: str) -> Finding | None:
     match = _SSN.match(text, begin, stop)
     if match is None:
         match = _BARE_SSN.match(text, begin, stop)
-        if match and not _SSN_WORDS(before(text, begin)):
+        if not match or not words or not _SSN_WORDS(words):
             return None
     if match and ends(text, match.end()) and not _NO_SSN.match(text, begin, stop):
         return Finding("US_SSN", begin, match.end(), 0.9)

@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from iron_policy.detect.checks import is_phone
-from iron_policy.detect.linear import before, re2_search
+from iron_policy.detect.linear import re2_search
 from iron_policy.detect.runs import digits_of, ends
 from iron_policy.detect.shapes import is_escape, is_word
 from iron_policy.verdicts import Finding
@@ -32,20 +32,32 @@ _TRUNK: Final = re.compile(
 _PAIRED: Final = re.compile(r"[1-9]\d{2}([ -])\d{3}\1\d{2}\1\d{2}")
 _LOOSE: Final = re.compile(r"\d{10,11}|\d{2,4}(?:[ .\-/]\d{2,4}){2,4}|\d{2,4}[ -]\d{4,6}|\d{3}[ -]\d{2}[ -]\d{3}")
 _EXTENSION: Final = re.compile(r" ?x ?\d{1,6}")
-_WORDS: Final = re2_search(
+WORDS: Final = (
     r"phone|\btel\b|telef|telepono|\bt.l\.?\b|\bcall|mobile|\bcell\b|\bfax|\bdesk\b|\breach\b|answering|whatsapp"
     r"|\bsms\b|\btext me|contact|\bdial|handy|m.vil|celular|portable|numero|number is|registered|messages to|\bring\b"
     "|电话|手机|電話|携帯|전화"
 )
+"""What announces a number, in the line before it."""
+
+announced: Final = re2_search(WORDS)
+"""Says whether a text holds one of :data:`WORDS`."""
+
 _LEAST_DIGITS: Final = 7
 _MOST_DIGITS: Final = 15
 _TRUNK_DIGITS: Final = range(9, 13)
 
 
-def at(text: str, begin: int, stop: int) -> Finding | None:
-    """Return the telephone number whose first digit is at *begin*, its ``+`` or ``(`` included."""
+def at(text: str, begin: int, stop: int, *, announced: bool) -> Finding | None:
+    """Return the telephone number whose first digit is at *begin*, its ``+`` or ``(`` included.
+
+    Args:
+        text: what is searched.
+        begin: where a group of digits starts.
+        stop: how far the number may reach.
+        announced: whether a word before it says that one comes.
+    """
     for start in dict.fromkeys((_start(text, begin), begin)):
-        for pattern, judge in _STYLES:
+        for pattern, judge in _STYLES if announced else _PLAIN_STYLES:
             match = pattern.match(text, start, stop)
             if match and _ends(text, match.end()) and judge(text, match.group(), start):
                 return Finding("PHONE", start, _extended(text, match.end()), 0.8)
@@ -84,15 +96,15 @@ def _judge_trunk(text: str, number: str, start: int) -> bool:
     return len(digits_of(number)) in _TRUNK_DIGITS and not amid
 
 
-def _judge_words(text: str, number: str, start: int) -> bool:
-    return _LEAST_DIGITS <= len(digits_of(number)) <= _MOST_DIGITS and _WORDS(before(text, start))
+def _judge_loose(_text: str, number: str, _start: int) -> bool:
+    return _LEAST_DIGITS <= len(digits_of(number)) <= _MOST_DIGITS
 
 
-_STYLES: Final = (
+_PLAIN_STYLES: Final = (
     (_PLUS, _judge_plus),
     (_NANP, _judge_style),
     (_PARENTHESES, _judge_style),
     (_TRUNK, _judge_trunk),
     (_PAIRED, _judge_trunk),
-    (_LOOSE, _judge_words),
 )
+_STYLES: Final = (*_PLAIN_STYLES, (_LOOSE, _judge_loose))

@@ -34,8 +34,8 @@ LOOKBACK: Final = 256
 
 _RESCAN_LENGTH: Final = 8
 _RESCAN_AHEAD: Final = 64
-_SWALLOWS: Final = frozenset("kKtTsSpPcCaAbB:-htf")
-"""How matches start that reach over the start of a value."""
+_SWALLOWING: Final = re.compile(r"[^\d][^=:?\s]*[=:?\s]")
+"""How matches of the gate begin that reach over the start of a value."""
 _DECODERS: Final = ((ESCAPE_GATE, unescape), (BASE64_GATE, debase64), (SPACED_GATE, unspace))
 
 
@@ -133,8 +133,11 @@ class Scanner:
             begin, end = places.character(first), places.character(last)
             if begin >= frontier + BACK:
                 break
+            hit = text[begin:end]
+            if hit.isdigit() and text[begin - 1 : begin].isdigit():
+                continue
             found += self._look(text, begin, end)
-            if end - begin > _RESCAN_LENGTH and text[begin] in _SWALLOWS:
+            if end - begin > _RESCAN_LENGTH and _SWALLOWING.match(hit):
                 found += self._rescanned(text, data, first, last, begin)
             for which, (gate, decode) in enumerate(self._decoders):
                 if begin >= seen[which] and gate.match(text, begin):
@@ -174,7 +177,7 @@ class Scanner:
             first, last = match.span()
             begin, end = places.character(first), places.character(last)
             yield from self._look(text, begin, end)
-            if end - begin > _RESCAN_LENGTH and text[begin] in _SWALLOWS:
+            if end - begin > _RESCAN_LENGTH and _SWALLOWING.match(text, begin, end):
                 yield from self._rescanned(text, data, first, last, begin)
 
 
