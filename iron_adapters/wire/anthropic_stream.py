@@ -44,6 +44,7 @@ class MessagesStream(StreamRewriter):
         self._usage: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
         self._arguments: dict[int, list[str]] = {}
+        self._given: dict[int, str] = {}
 
     def _rewrite(self, document: dict[str, Any]) -> tuple[bytes, bool] | None:
         kind, index = str(document.get("type")), number_at(document, "index")
@@ -91,7 +92,7 @@ class MessagesStream(StreamRewriter):
         self._blocks[index] = block
         kind = str(block.get("type"))
         if kind in _CALLS:
-            self._arguments[index] = []
+            self._given[index] = orjson.dumps(block.get("input") or {}).decode()
         field = {"text": "text", "thinking": "thinking"}.get(kind)
         if field is not None and type(text := block.get(field)) is str and text:
             block[field] = self._piece(index, f"{field}_delta", text)
@@ -134,9 +135,9 @@ class MessagesStream(StreamRewriter):
     def _stop_block(self, index: int) -> bytes:
         rest = self._close(index)
         block = self._blocks.pop(index, {})
-        said = "".join(self._arguments.pop(index, ()))
+        given = self._given.pop(index, "{}")  # some servers give the arguments at once, and no deltas
+        said = "".join(self._arguments.pop(index, ())) or given
         if block.get("type") == "tool_use":
-            said = said or orjson.dumps(block.get("input") or {}).decode()
             self.review.tool_call(ToolCall(str(block.get("name")), said, str(block.get("id"))))
         return rest
 

@@ -139,8 +139,8 @@ class EventParser:
         """Yield where blank lines end in *buffer*."""
         start = self._searched
         if self._with_cr:
-            for found in _BLANK_LINE.finditer(bytes(buffer), start):
-                yield found.end()
+            for found in _BLANK_LINE.finditer(bytes(buffer[start:])):
+                yield start + found.end()
             return
         while (found_at := buffer.find(b"\n\n", start)) >= 0:
             start = found_at + 2
