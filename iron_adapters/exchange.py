@@ -7,14 +7,13 @@ that ends well, badly or half-way. Transports, the patch of httpx and the router
 from __future__ import annotations
 
 import fnmatch
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from iron_adapters.wire import PASS, codec_for
 from iron_policy.exceptions import EndpointNotAllowed, PolicyDenied, WireError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from iron_adapters.wire import Codec, StreamRewriter, WireRequest
     from iron_policy.call import Call
@@ -88,16 +87,20 @@ class Exchange:
         if status not in _OK:
             self.refused_by_provider(status)
             return body
-        with self._always_settled():
+        call = self.call
+        try:
             wire = self.codec.read_response(body)
             response = wire.response
             try:
-                texts = self.call.review(response)
+                texts = call.review(response)
             finally:
-                self.call.settle(response.usage, model=response.model, finish_reasons=response.finish_reasons)
+                call.settle(response.usage, model=response.model, finish_reasons=response.finish_reasons)
             if texts is not None:
                 wire.rewrite(texts)
             return wire.body()
+        except BaseException as error:
+            self._failed_here(error, sent=True)
+            raise
 
     def stream(self) -> StreamExchange:
         """Return what turns a streamed reply into the one that the caller may see."""
@@ -113,7 +116,7 @@ class Exchange:
 
     def _outgoing(self) -> bytes:
         call, wire = self.call, self._wire
-        with self._always_settled(sent=False):
+        try:
             if (texts := call.texts) is not None:
                 wire.rewrite(texts)
             if call.max_tokens is not None:
@@ -122,15 +125,13 @@ class Exchange:
                 wire.set_model(call.model)
             wire.ask_for_usage()
             return wire.body()
-
-    @contextmanager
-    def _always_settled(self, *, sent: bool = True) -> Iterator[None]:
-        """End the call, whatever goes wrong on our side; a call that has ended stays as it is."""
-        try:
-            yield
         except BaseException as error:
-            self.call.fail(type(error).__name__, sent=sent, provider_at_fault=False)
+            self._failed_here(error, sent=False)
             raise
+
+    def _failed_here(self, error: BaseException, *, sent: bool) -> None:
+        """End a call that went wrong on our side; one that has ended stays as it is."""
+        self.call.fail(type(error).__name__, sent=sent, provider_at_fault=False)
 
 
 class StreamExchange:

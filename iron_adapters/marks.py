@@ -8,7 +8,7 @@ Both are context variables, so they follow a call into tasks and threads that co
 from __future__ import annotations
 
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -59,14 +59,24 @@ def is_claimed() -> bool:
     return _claimed.get()
 
 
+def claim_here() -> Token[bool]:
+    """Claim every call that is made from here until :func:`give_back`."""
+    return _claimed.set(True)
+
+
+def give_back(claim: Token[bool]) -> None:
+    """End a claim."""
+    _claimed.reset(claim)
+
+
 @contextmanager
 def claimed() -> Iterator[None]:
     """Claim every call that is made within the ``with`` block."""
-    token = _claimed.set(True)
+    claim = claim_here()
     try:
         yield
     finally:
-        _claimed.reset(token)
+        give_back(claim)
 
 
 def claim_iterator(items: Iterator[T]) -> Generator[T]:

@@ -11,7 +11,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from iron_adapters.exchange import Exchange, Sent
-from iron_adapters.marks import claimed, is_claimed
+from iron_adapters.marks import claim_here, give_back, is_claimed
 from iron_adapters.providers import provider_of
 from iron_adapters.sdk_errors import in_sdk_terms, passes_errors_on, refusal_response, sdk_of
 from iron_policy.exceptions import IronError
@@ -55,16 +55,17 @@ class Seam:
             return self._refusal(request, error)
         if exchange is None:
             return forward(request)
-        with claimed():
-            try:
-                response = forward(outgoing(request, exchange.body))
-                decoder = decoded(response)
-                if is_stream(response):
-                    return self._with_stream(request, response, decoder, exchange)
-                body = decoder.read()
-            except BaseException as error:
-                exchange.broke(error, sent=was_sent(error))
-                raise
+        claim = claim_here()
+        try:
+            response = forward(outgoing(request, exchange.body))
+            if is_stream(response):
+                return self._with_stream(request, response, exchange)
+            body = read_body(response)
+        except BaseException as error:
+            exchange.broke(error, sent=was_sent(error))
+            raise
+        finally:
+            give_back(claim)
         return self._with_body(request, response, exchange, body)
 
     async def send_async(self, request: Any, forward: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -76,16 +77,17 @@ class Seam:
             return self._refusal(request, error)
         if exchange is None:
             return await forward(request)
-        with claimed():
-            try:
-                response = await forward(outgoing(request, exchange.body))
-                decoder = decoded(response)
-                if is_stream(response):
-                    return self._with_stream(request, response, decoder, exchange)
-                body = await decoder.aread()
-            except BaseException as error:
-                exchange.broke(error, sent=was_sent(error))
-                raise
+        claim = claim_here()
+        try:
+            response = await forward(outgoing(request, exchange.body))
+            if is_stream(response):
+                return self._with_stream(request, response, exchange)
+            body = await aread_body(response)
+        except BaseException as error:
+            exchange.broke(error, sent=was_sent(error))
+            raise
+        finally:
+            give_back(claim)
         return self._with_body(request, response, exchange, body)
 
     def own_error(self, request: Any, error: IronError) -> IronError:
@@ -110,19 +112,23 @@ class Seam:
 
     def _with_body(self, request: Any, response: Any, exchange: Exchange, body: bytes) -> Any:
         try:
-            body = exchange.reply(response.status_code, body)
+            seen = exchange.reply(response.status_code, body)
         except IronError as error:
             return self._refusal(request, error)
-        return replaced(response, module_of(response).ByteStream(body))
+        stream = module_of(response).ByteStream(seen)
+        if seen is not body or is_encoded(response):
+            return replaced(response, stream)
+        response.stream = stream
+        return response
 
-    def _with_stream(self, request: Any, response: Any, decoder: Any, exchange: Exchange) -> Any:
+    def _with_stream(self, request: Any, response: Any, exchange: Exchange) -> Any:
         http = module_of(response)
         cls = (
             stream_class(http)
             if isinstance(response.stream, http.SyncByteStream)
             else async_stream_class(http)
         )
-        return replaced(response, cls(decoder, exchange.stream(), partial(self.own_error, request)))
+        return replaced(response, cls(decoded(response), exchange.stream(), partial(self.own_error, request)))
 
 
 def outgoing(request: Any, body: bytes) -> Any:
@@ -135,6 +141,33 @@ def outgoing(request: Any, body: bytes) -> Any:
     return type(request)(
         request.method, request.url, headers=headers, content=body, extensions=request.extensions
     )
+
+
+def read_body(response: Any) -> bytes:
+    """Read a whole reply, decoded."""
+    if is_encoded(response):
+        whole: bytes = decoded(response).read()
+        return whole
+    try:
+        return b"".join(response.stream)
+    finally:
+        response.stream.close()
+
+
+async def aread_body(response: Any) -> bytes:
+    """Read a whole reply, decoded."""
+    if is_encoded(response):
+        whole: bytes = await decoded(response).aread()
+        return whole
+    try:
+        return b"".join([data async for data in response.stream])
+    finally:
+        await response.stream.aclose()
+
+
+def is_encoded(response: Any) -> bool:
+    """Tell whether the body of *response* is compressed."""
+    return "content-encoding" in response.headers
 
 
 def decoded(response: Any) -> Any:

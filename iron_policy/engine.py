@@ -227,9 +227,7 @@ class PolicyEngine:
     def settled(self, call: Call, settlement: Settlement) -> None:
         """Charge and record a call that brought a reply."""
         usage, cost = settlement.usage, settlement.cost_nanodollars
-        if call.hold is not None:
-            for account, fraction in call.hold.settle(cost):
-                self.recorder.budget_alert(call, account.scope, fraction)
+        self._charge(call, cost)
         call.scope.record(usage=usage, cost_nanodollars=cost)
         if self._rates is not None:
             used = usage.input_tokens + usage.output_tokens
@@ -240,12 +238,16 @@ class PolicyEngine:
 
     def failed(self, call: Call, error: str, cost: int, basis: CostBasis, *, provider_at_fault: bool) -> None:
         """Charge and record a call that brought none."""
-        if call.hold is not None:
-            call.hold.settle(cost)
+        self._charge(call, cost)
         call.scope.record(usage=None, cost_nanodollars=cost)
         if self._breakers is not None and provider_at_fault:
             self._breakers.failed(call.request.provider_name)
         self.recorder.failed(call, error, cost, basis)
+
+    def _charge(self, call: Call, cost: int) -> None:
+        if call.hold is not None:
+            for account, fraction in call.hold.settle(cost):
+                self.recorder.budget_alert(call, account.scope, fraction)
 
     # -- judgement -----------------------------------------------------------------------------------------
 
