@@ -31,6 +31,9 @@ def sdk_of(headers: Mapping[str, str]) -> Sdk | None:
     """Return the SDK that sent a request with *headers*, if one did."""
     agent = headers.get("user-agent", "").partition("/")[0].lower().removeprefix("async")
     sdk = _AGENTS.get(agent)
+    if sdk is None and "x-stainless-lang" in headers:
+        # Frameworks put their own name there (ChatAnthropic, AzureChatOpenAI); what the SDKs add besides stays.
+        sdk = "anthropic" if "anthropic-version" in headers else "openai"
     return sdk if sdk in sys.modules else None
 
 
