@@ -188,6 +188,22 @@ def test_a_completion_has_a_choice_for_each_prompt_and_each_time_it_is_asked():
     assert wire.request.operation_name == "text_completion"
 
 
+def test_a_whole_completion_gives_its_texts_and_drops_log_probabilities_of_what_changed():
+    choices = [
+        {"index": 0, "text": "bob", "logprobs": {"tokens": ["bob"]}, "finish_reason": "stop"},
+        {"index": 1, "text": "hi", "logprobs": {"tokens": ["hi"]}, "finish_reason": "length"},
+    ]
+    codec = codec_for("POST", "/v1/completions")
+    wire = codec.read_response(json.dumps({"model": "m", "choices": choices}).encode())
+    assert [text.text for text in wire.response.texts] == ["bob", "hi"]
+    assert wire.response.finish_reasons == ("stop", "length")
+
+    wire.rewrite(["<NAME>", "hi"])
+    first, second = json.loads(wire.body())["choices"]
+    assert (first["text"], first["logprobs"]) == ("<NAME>", None)
+    assert second == choices[1]
+
+
 @pytest.mark.parametrize("ids", [[1, 2], [[1, 2], [3]], [[1], "text"]])
 @pytest.mark.parametrize(("path", "key"), [("/v1/completions", "prompt"), ("/v1/embeddings", "input")])
 def test_token_ids_are_refused_with_the_remedy(path, key, ids):

@@ -149,7 +149,7 @@ STREAMS = recordings(lambda one: one.sse is not None)
 
 @pytest.mark.parametrize("recording", STREAMS)
 def test_a_stream_that_nobody_alters_stays_the_very_bytes(recording):
-    for seed in range(3):
+    for seed in range(2):
         draw = random.Random(seed)
         sizes = iter(lambda: draw.choice((1, 2, 7, 40, 300, 3000)), None)  # noqa: B023 - used up in this round
         assert feed_all(recording.rewriter(Unchanged()), recording.sse, sizes) == recording.sse

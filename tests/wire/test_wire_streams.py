@@ -14,8 +14,9 @@ import pytest
 from recorded import Replacing, Unchanged, events, said
 
 from iron_adapters.wire import codec_for
-from iron_policy.exceptions import BudgetExceeded, ContentBlocked, PolicyDenied, WireError
+from iron_policy.exceptions import BudgetExceeded, ContentBlocked, PolicyDenied, RateLimited, WireError
 from iron_policy.messages import ToolCall
+from iron_policy.verdicts import Finding
 
 CHAT = codec_for("POST", "/v1/chat/completions")
 COMPLETIONS = codec_for("POST", "/v1/completions")
@@ -666,6 +667,24 @@ def test_an_error_within_a_message_passes_and_is_told():
     assert rewriter.error
 
 
+def test_a_cut_while_a_tool_call_is_written_leaves_the_call_incomplete_and_unjudged():
+    review = HoldBack()
+    item = {"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f", "arguments": ""}
+    delta = {
+        "type": "response.function_call_arguments.delta",
+        "output_index": 0,
+        "item_id": "fc_1",
+        "delta": '{"to": "bo',
+    }
+    rewriter = rewriter_of(RESPONSES, review)
+    rewriter.feed(data({"type": "response.output_item.added", "output_index": 0, "item": item}, delta))
+    *_, done, last = events(rewriter.cut())
+
+    assert done["item"] == {**item, "arguments": '{"to": "bo', "status": "incomplete"}
+    assert last["response"]["output"] == [done["item"]]
+    assert review.calls == []
+
+
 # -- refusals ----------------------------------------------------------------------------------------------
 
 
@@ -689,3 +708,21 @@ def test_money_is_refused_in_the_words_of_the_contract(spent, code, said_):
     assert (error["type"], error["code"], error["param"]) == (f"iron_cage_{code}", code, None)
     assert error["message"].startswith(said_)
     assert error["iron"]["scope"] == "run"
+
+
+def test_a_rate_limit_says_when_there_is_room_again():
+    status, headers, body = MESSAGES.refusal(RateLimited("too many", retry_after_seconds=1.2))
+
+    assert (status, headers["retry-after"], headers["x-should-retry"]) == (429, "2", "false")
+    assert json.loads(body)["error"]["type"] == "rate_limit_error"
+
+
+def test_a_refusal_names_kinds_and_places_and_no_text():
+    finding = Finding("EMAIL", 3, 9, place="messages[0].content")
+    _, _, body = CHAT.refusal(ContentBlocked("no", findings=(finding,), call_id="call-1"))
+
+    facts = {"code": "content_blocked", "call_id": "call-1"}
+    assert json.loads(body)["error"]["iron"] == {
+        **facts,
+        "findings": [{"kind": "EMAIL", "place": "messages[0].content"}],
+    }
