@@ -59,15 +59,20 @@ def tools(received):
 
 def refusal(what, denied, requests):
     console.print(Text.assemble(("refused ", "red"), (what, "bold")))
-    left = "Nothing left." if requests == 0 else "Nothing of the reply was handed on."
+    left = "Nothing was sent." if requests == 0 else "Nothing of the reply was handed on."
     pairs([("", f"{type(denied).__name__}: {denied.reason}"), ("", left)])
 
 
-def bar(number, spent, limit):
-    filled = min(BAR, round(BAR * Decimal(spent) / Decimal(limit)))
+def failed(name, error):
     console.print(
-        f"call {number:>2}  {'█' * filled}{'·' * (BAR - filled)}  {money(spent)} of {money(limit)} spent"
+        Text(f"{name} cannot be used here ({type(error).__name__}); going on with the next", "yellow")
     )
+
+
+def bar(number, spent, limit, allowed):
+    filled = min(BAR, round(BAR * Decimal(spent) / Decimal(limit)))
+    drawn = "█" * filled + "·" * (BAR - filled)
+    console.print(f"call {number:>2}  {drawn}  {money(spent)} spent; asked for up to {allowed} tokens")
 
 
 def stopped(number, denied):
@@ -95,7 +100,8 @@ def calls(settled):
             call["iron.cost_basis"],
         )
     console.print(table)
-    source = f"prices: {settled[0]['iron.price_source']}, as of {settled[0]['iron.price_date']}"
+    dated = f", as of {settled[0]['iron.price_date']}" if settled[0]["iron.price_date"] else ""
+    source = f"prices: {settled[0]['iron.price_source']}{dated}"
     console.print(f"and {len(settled) - 6} more; {source}" if len(settled) > 6 else source, style="dim")
 
 

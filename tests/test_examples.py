@@ -103,16 +103,10 @@ def test_the_demo_tells_the_whole_story_without_a_key():
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     for shown in (
-        "<EMAIL_",
-        "[REDACTED_OPENAI_KEY]",
-        "refused",
-        "ToolNotAllowed",
-        "ModelNotAllowed",
-        "reported",
-        "intact",
+        *("<EMAIL_", "[REDACTED_OPENAI_KEY]", "ToolNotAllowed", "ModelNotAllowed", "ContentBlocked"),
+        *("refused before it was sent", "budget 'run'", "reported", "intact", "changed: its bytes"),
     ):
         assert shown in done.stdout, shown
-    assert "budget 'run'" in done.stdout.replace("\n", " ")
 
 
 @pytest.mark.parametrize("provider", ["OPENAI", "ANTHROPIC"])
@@ -124,3 +118,11 @@ def test_the_demo_talks_to_the_provider_whose_key_is_there(provider, double):
     assert done.returncode == 0, done.stderr
     assert len(double.requests) > 0
     assert all(ADDRESS not in json.dumps(request.json) for request in double.requests)
+
+
+def test_the_demo_goes_on_with_the_double_where_a_key_is_no_good(double):
+    done = demo(OPENAI_API_KEY="bad-key", OPENAI_BASE_URL=double.openai_url)
+
+    assert done.returncode == 0, done.stderr
+    assert "OpenAI cannot be used here" in done.stdout
+    assert "the provider double" in done.stdout
