@@ -63,7 +63,7 @@ def look_assigned(text: str, start: int, _end: int) -> Iterator[Finding]:
     value = match.group(1).rstrip(".,:;!?&")
     stop = begin + len(value)
     behind = text[match.end(1) : match.end(1) + 1]
-    if behind in {"(", "[", "{", "<"} and behind:
+    if behind in {"(", "[", "{"}:
         return
     word = name.group(1).lower()
     if is_secret(value, password=word.startswith(("passw", "pwd", "passphrase", "contribsys"))):

@@ -117,7 +117,8 @@ def look(text: str, start: int, end: int) -> Iterator[Finding]:
     if end - start < _SHORTEST:
         return
     match = _WHOLE.match(text, start, min(len(text), end + 40))
-    if match and starts_clean(text, start) and not _goes_on(text, match.end()):
+    clean = starts_clean(text, start) or not is_word(text[start])
+    if match and clean and not _goes_on(text, match.end()):
         yield Finding("INJECTION", start, match.end(), 0.6)
 
 

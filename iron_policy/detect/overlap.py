@@ -56,3 +56,10 @@ def _in_standin(text: str, finding: Finding) -> bool:
         return False
     standin = _STANDIN.match(text, opening)
     return standin is not None and finding.end <= standin.end()
+
+
+def standins_across(text: str, place: int) -> list[tuple[int, int]]:
+    """Return where a stand-in lies that *place* would cut in two."""
+    opening = text.rfind("<", max(0, place - LONGEST_STANDIN), place)
+    standin = _STANDIN.match(text, opening) if opening >= 0 else None
+    return [standin.span()] if standin else []

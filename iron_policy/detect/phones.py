@@ -15,11 +15,13 @@ from iron_policy.detect.runs import digits_of, ends
 from iron_policy.detect.shapes import is_escape, is_word
 from iron_policy.verdicts import Finding
 
-CALL_GATE: Final = (
-    r"(?i:phone|mobile|fax|tel|call|reach|answering|registered|number)(?:[ .:#]{1,2}(?:me|us|at|on|is|no|number)?){1,3}"
-    r"\d{2,4}[ \-]\d{2,4}"
-)
+_CALL: Final = "(?i:phone|mobile|fax|tel|call|reach|answering|registered|number)"
+_LINK: Final = "(?:[ .:#]{1,2}(?i:me|us|at|on|is|no|number)?)"
+CALL_GATE: Final = rf"{_CALL}{_LINK}{{1,3}}\d{{2,4}}[ \-]\d{{2,4}}"
 """Words before which seven or eight digits are looked at too."""
+
+PARTIAL: Final = rf"{_CALL}{_LINK}{{0,3}}(?:[a-zA-Z]{{1,6}}|\d{{0,4}}(?:[ \-]\d{{0,4}})?)"
+"""RE2 pattern of such a word that the end of a text leaves open."""
 
 CALL_STARTS: Final = "(?i:ph|mo|fa|te|ca|re|an|nu)"
 

@@ -1,0 +1,139 @@
+"""One pass over a text in plain characters: the gate, the closer look, the decoding.
+
+Owns how candidates come about, overlaps included. Knows nothing of folding, precedence or streams.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from iron_policy.detect.addresses import BACK
+from iron_policy.detect.decode import BASE64_GATE, ESCAPE_GATE, SPACED_GATE, Piece, debase64, unescape, unspace
+from iron_policy.detect.fold import Folded
+from iron_policy.detect.gate import Gate
+from iron_policy.detect.kinds import rank_of
+from iron_policy.detect.linear import before, encode, linear
+from iron_policy.detect.overlap import settle
+from iron_policy.detect.places import Places
+from iron_policy.verdicts import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from iron_policy.detect.linear import Pattern
+
+_DECODERS: Final = ((ESCAPE_GATE, unescape), (BASE64_GATE, debase64), (SPACED_GATE, unspace))
+_SWALLOWING: Final = re.compile(r"[^\d][^=:?\s]*[=:?\s]")
+"""How matches of the gate begin that reach over the start of a value."""
+_SWALLOWING_LENGTH: Final = 8
+_AHEAD: Final = 64
+
+
+class Sweep:
+    """Finds candidates. Immutable but for caches that any thread may fill.
+
+    Args:
+        kinds: what is wanted of the built-in kinds.
+        custom: compiled patterns of further kinds.
+    """
+
+    def __init__(self, kinds: frozenset[str], custom: tuple[tuple[str, Pattern], ...]) -> None:
+        plain = Gate(kinds)
+        self._look = plain.look
+        self._plain = linear(plain.pattern)
+        self._gate = linear(Gate(kinds, [gate for gate, _ in _DECODERS] if kinds else []).pattern)
+        self._decoders = tuple((re.compile(gate), decode) for gate, decode in _DECODERS)
+        self._custom = custom
+        self._wanted = kinds | {kind for kind, _ in custom}
+
+    def candidates(self, text: str, start: int, frontier: int) -> tuple[list[Finding], list[tuple[int, int]]]:
+        """Return what starts in ``text[start:frontier]``, and the stretches that only make sense whole."""
+        data = encode(text)
+        places = Places(text, data)
+        found: list[Finding] = []
+        whole: list[tuple[int, int]] = []
+        seen = [0] * len(self._decoders)
+        for match in self._gate.finditer(data, places.byte(start)):
+            first, last = match.span()
+            begin, end = places.character(first), places.character(last)
+            if begin >= frontier + BACK:
+                break
+            near = self._near(text, data, (first, last), (begin, end))
+            near += self._decoded(text, begin, seen)
+            found += near
+            whole.append((min([begin, *(f.start for f in near)]), max([end, *(f.end for f in near)])))
+        found += self._customs(data, places, start)
+        return [finding for finding in found if finding.kind in self._wanted], whole
+
+    def _near(self, text: str, data: bytes, span: tuple[int, int], place: tuple[int, int]) -> list[Finding]:
+        """Return what the gate's match at *span* (in bytes) and *place* (in characters) leads to."""
+        begin, end = place
+        if text[begin:end].isdigit() and text[begin - 1 : begin].isdigit():
+            return []
+        found = self._look(text, begin, end)
+        if end - begin > _SWALLOWING_LENGTH and _SWALLOWING.match(text, begin, end):
+            found += self._swallowed(text, data, span, begin)
+        return found
+
+    def _swallowed(self, text: str, data: bytes, span: tuple[int, int], begin: int) -> Iterator[Finding]:
+        """Yield what starts inside a match that reaches over the start of a value."""
+        first, last = span
+        for match in self._plain.finditer(data, first + 1, min(len(data), last + _AHEAD)):
+            inner_first, inner_last = match.span()
+            if inner_first >= last:
+                return
+            inner = begin + _length(data, first, inner_first)
+            place = inner, inner + _length(data, inner_first, inner_last)
+            yield from self._near(text, data, (inner_first, inner_last), place)
+
+    def _decoded(self, text: str, begin: int, seen: list[int]) -> list[Finding]:
+        """Return what an encoding at *begin* hides; *seen* says how far each has been undone."""
+        found: list[Finding] = []
+        for which, (gate, decode) in enumerate(self._decoders):
+            if begin >= seen[which] and gate.match(text, begin):
+                piece = decode(text, begin)
+                seen[which] = piece.end if isinstance(piece, Piece) else piece
+                found += self._in_piece(text, piece) if isinstance(piece, Piece) else ()
+        return found
+
+    def _in_piece(self, text: str, piece: Piece) -> Iterator[Finding]:
+        """Yield what only the decoded form of *piece* shows."""
+        words = before(text, piece.start)
+        decoded = piece.decoded
+        body = words + (decoded if isinstance(decoded, str) else decoded.text)
+        inner = [f for f in settle(body, self._plainly(body)) if f.start >= len(words)]
+        if isinstance(decoded, Folded):
+            yield from _placed(piece.start, decoded, inner, len(words))
+        elif inner:
+            best = max(inner, key=lambda finding: rank_of(finding.kind))
+            yield Finding(best.kind, piece.start, piece.end, best.score)
+
+    def _plainly(self, text: str) -> list[Finding]:
+        data = encode(text)
+        places = Places(text, data)
+        found: list[Finding] = []
+        for match in self._plain.finditer(data):
+            first, last = match.span()
+            begin, end = places.character(first), places.character(last)
+            found += self._near(text, data, (first, last), (begin, end))
+        return [finding for finding in found if finding.kind in self._wanted]
+
+    def _customs(self, data: bytes, places: Places, start: int) -> Iterator[Finding]:
+        for kind, pattern in self._custom:
+            for match in pattern.finditer(data, places.byte(start)):
+                first, last = match.span()
+                if last > first:
+                    yield Finding(kind, places.character(first), places.character(last))
+
+
+def _length(data: bytes, first: int, last: int) -> int:
+    return len(data[first:last].decode("utf-8", "surrogatepass"))
+
+
+def _placed(start: int, decoded: Folded, inner: list[Finding], offset: int) -> Iterator[Finding]:
+    for finding in inner:
+        first, last = finding.start - offset, finding.end - offset
+        if decoded.changed(first, last):
+            begin, end = decoded.span(first, last)
+            yield finding._replace(start=start + begin, end=start + end)
