@@ -46,6 +46,7 @@ _URL: Final = re.compile(r"(?:https?|ftp)://[A-Za-z0-9_.~%/?=&#;+:@!$*-]{3,1024}
 _PASSWORD_STANDINS: Final = re.compile(
     r"(?i)(?:pass(?:word|wd)?|pwd|secret|token|x+|\*+|\.+|\$.*|%s|user)"
 )
+_LAST_NUMBER: Final = re.compile(r"[A-Z]{0,3}[0-9][A-Z0-9]{4}$")
 _TRAILING: Final = ".,;:!?'&#"
 
 
@@ -144,6 +145,13 @@ def look_identifier(text: str, start: int, _end: int) -> Iterator[Finding]:
     if starts_clean(text, start) and not (start and text[start - 1] in "_-."):
         for stop, kind in LETTERED.find(text, start, min(len(text), start + 40), before(text, start)):
             yield Finding(kind, start, stop, 0.7)
+
+
+def look_document(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Yield the number of the document that the match names."""
+    number = _LAST_NUMBER.search(text, start, end)
+    if number and number.end() == end:
+        yield from look_identifier(text, number.start(), end)
 
 
 def look_login(text: str, start: int, _end: int) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ _NO_SECRET: Final = re.compile(
     r"(?i)(?:[\w.\-]*[_.\-]|)(?:ids?|names?|type|ur[il]s?|path|file|dir|counts?|limit|size|len(?:gth)?|alias|version|prefix|suffix|space"
     r"|board|words?|code|point|bytes?|bits?|algorithm|format|pattern|regex|placeholder|hint|label|field|columns?|expir\w*|ttl|age|date|time|at)"
 )
-_NO_SECRET_TIGHT: Final = re.compile(r"(?i)(?:board|words?|ize[rd]?|izer|s?Ids?|or|ors|ority)")
+_OTHER_WORD: Final = re.compile(r"(?i)(?:authors?|authority|keyboards?|keywords?|tokeni[sz]\w*|passwordless)[_.\-\w]*")
 _PUBLIC_BEFORE: Final = re.compile(r"(?i)(?:^|[^a-z])(?:public|primary|foreign|sort|cache|partition|row|object|bucket|storage|hot|short|idempotency|max|num|n|total|input|output|completion|prompt)[_.\- ]?$")
 _PLACEHOLDERS: Final = ("<", "{", "[", "*", "$", "%")
 _CURL_BACK: Final = 200
@@ -57,7 +57,7 @@ def look_assigned(text: str, start: int, _end: int) -> Iterator[Finding]:
     """Yield the value assigned to the name at *start*."""
     match = _ASSIGNED.match(text, start, min(len(text), start + 340))
     name = _NAME.match(text, start, min(len(text), start + 48))
-    if not match or not name or (start and text[start - 1].isdigit()) or _is_harmless(text, start, name.group(2)):
+    if not match or not name or (start and text[start - 1].isdigit()) or _is_harmless(text, start, name):
         return
     begin, stop = match.span(1)
     value = match.group(1).rstrip(".,:;!?&")
@@ -72,11 +72,11 @@ def look_assigned(text: str, start: int, _end: int) -> Iterator[Finding]:
         yield Finding("GENERIC_SECRET", begin, stop, 0.6)
 
 
-def _is_harmless(text: str, start: int, rest: str) -> bool:
+def _is_harmless(text: str, start: int, name: re.Match[str]) -> bool:
     """Say whether the name around *start* promises no secret after all, as ``token_count`` does not."""
     before = text[max(0, start - _NAME_BACK) : start]
     return bool(
-        _NO_SECRET.fullmatch(rest) or _NO_SECRET_TIGHT.match(rest) or _PUBLIC_BEFORE.search(before)
+        _NO_SECRET.fullmatch(name.group(2)) or _OTHER_WORD.fullmatch(name.group()) or _PUBLIC_BEFORE.search(before)
     )
 
 

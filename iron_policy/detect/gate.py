@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from iron_policy.detect import addresses, assignments, injection, numbers, phones, private_keys
+from iron_policy.detect import addresses, assignments, injection, national, numbers, phones, private_keys
 from iron_policy.detect.kinds import SECRETS
 from iron_policy.detect.patterns_secrets import SHAPES
 from iron_policy.detect.shapes import Anchor, ends_clean, literal, starts_clean
@@ -60,6 +60,7 @@ _PEOPLE: Final = (
         addresses.look_identifier,
         _PIN,
     ),
+    Anchor(national.DOCUMENT_GATE, national.DOCUMENT_STARTS, addresses.look_document, _PIN),
     Anchor(
         r"\d{8}-?[A-Za-z]|\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]|(?:[0-9]{2,3}[.-]){2}[0-9]{3}[-/][0-9]",
         _DIGIT,

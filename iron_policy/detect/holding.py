@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from iron_policy.detect import assignments, injection, phones
+from iron_policy.detect import assignments, injection, national, phones
 from iron_policy.detect.decode import ATOM
 from iron_policy.detect.linear import encode, linear
 
@@ -20,7 +20,15 @@ _ATOM_OPEN: Final = f"[{ATOM}]+"
 # Numbers and identifiers written in groups; capitals and dashes also open a PEM block.
 _GROUPS_OPEN: Final = r"[A-Z0-9+()./:x \-]{1,80}"
 _SPACED_OPEN: Final = r"[!-~](?: {1,3}[!-~])* {0,3}"
-_OPEN: Final = (_ATOM_OPEN, _GROUPS_OPEN, rf"(?:^| ){_SPACED_OPEN}", assignments.PARTIAL, phones.PARTIAL, _STANDIN_START)
+_OPEN: Final = (
+    _ATOM_OPEN,
+    _GROUPS_OPEN,
+    rf"(?:^| ){_SPACED_OPEN}",
+    _STANDIN_START,
+    assignments.PARTIAL,
+    phones.PARTIAL,
+    national.DOCUMENT_PARTIAL,
+)
 
 
 class Holding:
