@@ -10,7 +10,7 @@ COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --generate-hashes --n
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check lint format record bench lock clean
+.PHONY: help demo test slow check lint format record matrix bench lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ format: .venv-lint/.made  ## Put the code into shape
 
 record: .venv-test/.made  ## Record the cassettes anew
 	IRON_RECORD=1 $(TEST) -m pytest $$(grep -rlw --include='test_*.py' cassette tests) $(PYTEST_ARGS)
+
+matrix: .venv-test/.made  ## Write docs/coverage.md anew, from what the tests prove
+	WRITE_DOCS=1 $(TEST) -m pytest tests/adapters/test_matrix_document.py
 
 bench: .venv-bench/.made  ## Measure, and write benchmarks/results/
 	$(BENCH) benchmarks/run.py

@@ -23,3 +23,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         raise ImportError('IronMiddleware needs langchain: pip install "iron-adapters[langchain]"') from error
     return IronMiddleware
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
