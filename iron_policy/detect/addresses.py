@@ -22,6 +22,7 @@ BACK: Final = 72
 AHEAD: Final = 320
 
 _ALNUM: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_CAPITALS: Final = _ALNUM[26:52]
 _LOCAL: Final = _ALNUM + "._%+-"
 _LOCAL_START: Final = frozenset(_ALNUM + "_+")
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -113,8 +114,16 @@ def look_mac(text: str, start: int, _end: int) -> Iterator[Finding]:
         yield Finding("MAC_ADDRESS", start, match.end(), 0.95)
 
 
+def look_dashed_mac(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Yield the MAC address whose first mark is at *start*."""
+    begin = start - (2 if text[start] == "-" else 4)
+    if begin >= 0:
+        yield from look_mac(text, begin, end)
+
+
 def look_iban(text: str, start: int, _end: int) -> Iterator[Finding]:
-    """Yield the IBAN at *start*: the longest reading whose length and check digits agree."""
+    """Yield the IBAN whose second letter is at *start*: the longest reading that the check digits bear out."""
+    start = max(0, start - 1)
     if not starts_clean(text, start):
         return
     match = _IBAN.match(text, start, min(len(text), start + 44))
@@ -141,7 +150,9 @@ def look_ethereum(text: str, start: int, _end: int) -> Iterator[Finding]:
 
 
 def look_identifier(text: str, start: int, _end: int) -> Iterator[Finding]:
-    """Yield the national identifier of letters and digits at *start*."""
+    """Yield the national identifier of letters and digits whose last letters or first digits are at *start*."""
+    window = text[max(0, start - 6) : start]
+    start -= len(window) - len(window.rstrip(_CAPITALS))
     if starts_clean(text, start) and not (start and text[start - 1] in "_-."):
         for stop, kind in LETTERED.find(text, start, min(len(text), start + 40), before(text, start)):
             yield Finding(kind, start, stop, 0.7)

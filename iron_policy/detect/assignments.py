@@ -28,7 +28,7 @@ BETWEEN: Final = _REST + _OPERATOR
 VALUE: Final = r"[A-Za-z0-9_./+=~@!$%^&*:|?#-]"
 """Characters of a value; brackets, quotes and angles end it, so that placeholders and stand-ins are none."""
 
-GATE: Final = rf"(?i:{WORDS}){BETWEEN}{VALUE}{{0,24}}[0-9]{VALUE}{{2}}"
+GATE: Final = rf"(?i:{WORDS}){BETWEEN.replace('24', '12')}{VALUE}{{0,24}}[0-9]"
 BEARER_GATE: Final = r"(?i:bearer|basic|token)[ \t]{1,3}[A-Za-z0-9._~+/=-]{12}"
 CURL_GATE: Final = r"(?:-u|--user)[ =]{0,3}\\?[\"']?[!#-&(-9;-~]{1,64}:[!#-&(-~]{3}"
 

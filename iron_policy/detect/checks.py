@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SAME_AGAIN: Final = re.compile(r"(?:(.)\1{5})", re.DOTALL)
 _PLACEHOLDER: Final = re.compile(
     r"(?i)example|sample|placeholder|changeme|change_me|redacted|your|insert|dummy|replace|todo|foobar"
-    r"|undefined|process\.env|os\.environ|getenv|secrets?\.|settings\.|config\.|vault:|\.\.\."
+    r"|undefined|process\.env|os\.environ|getenv|#\w+#|secrets?\.|settings\.|config\.|vault:|\.\.\."
 )
 _PARTS: Final = re.compile(r"[A-Za-z0-9]+")
 _WORDLIKE: Final = re.compile(r"[A-Z]?[a-z]+\d{0,2}|[A-Z]+\d{0,2}|\d{1,8}|v\d+|(?:[A-Z]?[a-z]{2,}){2,}\d{0,2}")
@@ -67,6 +67,8 @@ def is_secret(value: str, *, password: bool) -> bool:
         return False
     if is_uuid(value):
         return True
+    if "." in value and is_wordy(value.rpartition(".")[2]):
+        return False
     return not is_wordy(value) and (password or bits_per_character(value) >= _LEAST_SECRET_BITS)
 
 
@@ -147,10 +149,12 @@ def is_ipv6(value: str) -> bool:
         IPv6Address(value.split("%", 1)[0])
     except (AddressValueError, ValueError):
         return False
-    groups = [group for group in value.split(":") if group]
+    groups = [group for group in value.split(":") if group] or [""]
     if "::" not in value or "." in value or len(groups) > 2:  # noqa: PLR2004 - a::b alone also names a C++ member
         return True
-    return value == "::1" or (bool(groups) and any(c.isdigit() for c in groups[0]) and len(groups[0]) > 1)
+    if value.startswith("::"):
+        return value == "::1" or len(groups[0]) == 4  # noqa: PLR2004 - a[::20] is a slice
+    return any(c.isdigit() for c in groups[0]) and len(groups[0]) > 1
 
 
 def is_phone(number: str) -> bool:

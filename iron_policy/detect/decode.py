@@ -27,7 +27,7 @@ ESCAPE_GATE: Final = (
 BASE64_GATE: Final = (
     r"[AEIMQUYcgkosw048]=(?:[\s.,;:)]|$)|[AQgw]==(?:[\s.,;:)\"']|$)|(?:c2st|Z2hw|Z2hv|Z2hzX|Z2l0aHViX3Bhd|QUtJQ|QVNJQ|eG94|QUl6Y|LS0tLS1CRUdJTi|Z2xwYXQt|aHR0cHM6Ly9ob29rc)[A-Za-z0-9+/]{10}"
 )
-SPACED_GATE: Final = r"(?:[0-9A-Za-z@+_.\-] {1,3}){8}"
+SPACED_GATE: Final = r"(?: [0-9A-Za-z@+_.\-]){3} "
 _LEAST_ENCODED: Final = 12
 
 _BASE64: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-"
@@ -97,7 +97,8 @@ def debase64(text: str, position: int) -> Piece | int:
 
 def unspace(text: str, position: int) -> Piece | int:
     """Return the run of single letters around *position*, closed up, or where to go on."""
-    start = position if position == 0 or text[position - 1].isspace() else text.find(" ", position) + 1
+    alone = position > 0 and (position == 1 or text[position - 2].isspace()) and _WORD.match(text, position - 1)
+    start = position - 1 if alone else position + 1
     match = _SPACED.match(text, start, min(len(text), start + LONGEST))
     end = match.end() if match else start
     if end < len(text) and _WORD.match(text, end):

@@ -7,9 +7,10 @@ are no proof, and what is rephrased passes.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from iron_policy.detect.linear import encode, linear
+from iron_policy.detect.places import Places
 from iron_policy.detect.shapes import is_word, starts_clean
 from iron_policy.verdicts import Finding
 
@@ -53,8 +54,9 @@ _EARLIER: Final = (
 )
 _ORDERS: Final = (
     "instructions?|directions?|directives?|prompts?|rules|guidelines|guardrails|restrictions|constraints"
-    "|polic(?:y|ies)|commands?|context|programming|training|messages?|conversation"
+    "|polic(?:y|ies)"
 )
+_TALK: Final = "(?:previous|prior|above|earlier|preceding)[ \\t\\r\\n]{1,3}(?:messages?|context|conversation|commands?|training)"
 _HIDDEN: Final = "system|initial|hidden|original|secret|internal|developer|confidential|starting"
 _LOOSE: Final = "jailbreak|jailbroken|unrestricted|unfiltered|uncensored|dan|stan|dude"
 
@@ -65,10 +67,11 @@ PHRASES: Final = (
         _ORDERS,
         least=1,
     ),
+    Phrase("ignore|disregard|forget|override|overlook|discard", _ALL, _TALK, bridge="previous|prior|above|earlier|preceding"),
     Phrase(
-        "reveal|print|show|repeat|output|display|leak|expose|dump|disclose|recite|tell|give|send|share|what is|what are|what were|what's",
+        "reveal|print|show|repeat|output|display|leak|expose|dump|disclose|recite|tell|give|what is|what are|what were|what's",
         "me|us|to|back|verbatim|exact|exactly|full|entire|whole|complete|all|of|the|your|everything|in|word|for",
-        f"(?:{_HIDDEN})(?:{_GAP}(?:{_HIDDEN}))?{_GAP}(?:prompts?|instructions?|messages?|rules|guidelines|directives?)",
+        f"(?:{_HIDDEN})(?:{_GAP}(?:{_HIDDEN}))?{_GAP}(?:prompts?|instructions?|rules|guidelines|directives?)|system{_GAP}messages?",
         8,
         bridge=_HIDDEN,
     ),
@@ -99,10 +102,23 @@ LITERALS: Final = (
     r"忽略(?:之前|以上|上面|前面|先前)(?:的)?(?:所有)?(?:的)?(?:指令|指示|说明|规则|提示)",
 )
 
-GATE: Final = "|".join([f"(?i:{phrase.pattern})" for phrase in PHRASES] + [f"(?i:{word})" for word in LITERALS])
-_WHOLE: Final = re.compile(
-    "|".join([phrase.pattern for phrase in PHRASES] + list(LITERALS)), re.IGNORECASE
+_CORES: Final = (
+    rf"(?:{_ALL}|{_EARLIER}|{_HIDDEN}|full|whole){_GAP}(?:instruction|direction|directive|prompt|rules|guideline|guardrail|restriction|constraint|polic)",
+    rf"(?:previous|prior|above|earlier|preceding|system){_GAP}(?:message|context|conversation|command|training)",
+    rf"(?:everything|text|words){_GAP}above",
+    rf"(?:you are now|you're now|act as|pretend to be|pretend you are|roleplay as|behave as|become){_GAP}(?:an?{_GAP})?(?:{_LOOSE})",
+    rf"(?:developer|god|dan|jailbreak|unrestricted){_GAP}mode",
+    rf"do{_GAP}anything{_GAP}now",
+    rf"(?:instructions|consignes){_GAP}pr.c.dentes|(?:instrucciones|instru..es){_GAP}anteriores|(?:istruzioni|regole){_GAP}precedenti",
+    rf"(?:alle|die|deine|obigen|bisherigen|vorherigen){_GAP}(?:anweisungen|instruktionen|vorgaben)",
 )
+GATE: Final = "|".join(f"(?i:{core})" for core in (*_CORES, *LITERALS))
+"""The telling end of a phrase: two words, since whole phrases would multiply the states of the gate."""
+
+STARTS: Final = r"[A-Za-z][A-Za-z']|<[|<s]|\[[/I]|忽"
+
+_WHOLE: Final = linear("|".join([*(phrase.pattern for phrase in PHRASES), *LITERALS]), case_sensitive=False)
+_REACH: Final = 140
 PARTIAL: Final = "|".join(
     [f"(?i:{phrase.partial})" for phrase in PHRASES] + [r"[<\[][<|/]?[A-Za-z_|]{0,32}>?", "忽(?:略[\u4e00-\u9fff]{0,12})?"]
 )
@@ -113,13 +129,19 @@ _SHORTEST: Final = 5
 
 
 def look(text: str, start: int, end: int) -> Iterator[Finding]:
-    """Yield the phrase or chat-template token at *start*."""
+    """Yield the phrase that ends around the match ``text[start:end]``, or the chat-template token in it."""
     if end - start < _SHORTEST:
         return
-    match = _WHOLE.match(text, start, min(len(text), end + 40))
-    clean = starts_clean(text, start) or not is_word(text[start])
-    if match and clean and not _goes_on(text, match.end()):
-        yield Finding("INJECTION", start, match.end(), 0.6)
+    lowest = max(0, start - _REACH)
+    window = text[lowest : end + 40]
+    data = encode(window)
+    places = Places(window, data)
+    for match in _WHOLE.finditer(data):
+        first, last = match.span()
+        begin, stop = lowest + places.character(first), lowest + places.character(last)
+        clean = starts_clean(text, begin) or not is_word(text[begin])
+        if stop > start and clean and not _goes_on(text, stop):
+            yield Finding("INJECTION", begin, stop, 0.6)
 
 
 def _goes_on(text: str, end: int) -> bool:

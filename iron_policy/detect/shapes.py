@@ -40,8 +40,8 @@ class Shape(NamedTuple):
     """The literals it can start with."""
     body: str
     """Pattern of the rest."""
-    gate: str
-    """Pattern of what the gate demands behind the literal: a short, bounded start of :attr:`body`."""
+    opening: str
+    """Pattern of the first character of the rest."""
     check: Callable[[str], bool] | None = None
     """Says of the whole value whether it is real."""
 
