@@ -5,11 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from iron_adapters.agent import BudgetConfig, ReliabilityConfig, SafetyConfig, carry, protect_agent
     from iron_adapters.client import govern
+    from iron_adapters.installation import install, uninstall
 
-__all__ = ["govern"]
+__all__ = [
+    "BudgetConfig",
+    "ReliabilityConfig",
+    "SafetyConfig",
+    "carry",
+    "govern",
+    "install",
+    "protect_agent",
+    "uninstall",
+]
 
-_HOMES = {"govern": "iron_adapters.client"}
+_HOMES = {
+    "BudgetConfig": "iron_adapters.agent_settings",
+    "ReliabilityConfig": "iron_adapters.agent_settings",
+    "SafetyConfig": "iron_adapters.agent_settings",
+    "carry": "iron_adapters.agent",
+    "govern": "iron_adapters.client",
+    "install": "iron_adapters.installation",
+    "protect_agent": "iron_adapters.agent",
+    "uninstall": "iron_adapters.installation",
+}
 
 
 def __getattr__(name: str) -> Any:

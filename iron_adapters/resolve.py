@@ -78,10 +78,12 @@ def default_engine() -> PolicyEngine:
         return _default[0]
 
 
-def forget_default_engine() -> None:
-    """Read the environment anew at the next call (for tests and forked workers)."""
+def set_default_engine(engine: PolicyEngine | None) -> None:
+    """Let *engine* govern where no policy is named; ``None`` reads the environment anew at the next call."""
     with _lock:
         _default.clear()
+        if engine is not None:
+            _default.append(engine)
 
 
 def _new_engine(policy: Policy) -> PolicyEngine:

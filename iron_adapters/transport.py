@@ -99,7 +99,7 @@ class Seam:
         own = self.own_error(request, error)
         if passes_errors_on(sdk_of(request.headers)):
             raise own from None
-        from iron_adapters.install import surface_refusals
+        from iron_adapters.installation import surface_refusals
 
         surface_refusals()
         return refusal_response(own, request)

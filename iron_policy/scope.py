@@ -81,6 +81,8 @@ class Scope:
         self.user = user or (parent.user if parent else None)
         self.path = path or (parent.path if parent else None)
         self.counts_loops = counts_loops
+        self.governs_wire = parent.governs_wire if parent else False
+        """Whether calls in this scope that no other seam sees are to be governed on the wire."""
         self.accounts_by_engine: dict[PolicyEngine, tuple[Account, ...]] = {}
         self._sums = Tally()
         self._findings = Tally()

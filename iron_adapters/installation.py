@@ -1,0 +1,283 @@
+"""The one place that patches other libraries: ``Client._send_single_request`` of httpx and httpx2, sync and async.
+
+Every HTTP request of these libraries goes through that method, also with a transport of the user's own and under
+vcrpy. The patch acts on calls that a framework's hook has marked, and leaves every other request alone but for one
+look at a context variable. It proves that it works before it stays, and it can be undone.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+import warnings
+from functools import wraps
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Self
+
+from iron_adapters.marks import Mark, is_claimed, live_mark, mark
+from iron_adapters.providers import provider_of
+from iron_adapters.resolve import Governor, set_default_engine
+from iron_adapters.sdk_errors import REFUSAL, sdk_of
+from iron_adapters.transport import Seam
+from iron_adapters.wire import codec_for
+from iron_policy.document import Policy
+from iron_policy.engine import PolicyEngine
+from iron_policy.exceptions import PolicyDenied
+from iron_policy.scope import current_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from iron_adapters.resolve import PolicyLike
+
+_METHOD = "_send_single_request"
+_STATUS_METHOD = "_make_status_error"
+_lock = threading.Lock()
+_originals: dict[tuple[type[Any], str], Any] = {}
+_installed: Governor | None = None
+_LOOK_FOR_NOTHING = dict.fromkeys(
+    ("input", "output"), dict.fromkeys(("pii", "secrets", "injection"), "allow")
+)
+_UNSEEN = {"botocore": "boto3 (Bedrock)", "grpc": "gRPC", "websockets": "websockets (realtime)"}
+
+
+class PatchError(RuntimeError):
+    """The HTTP library has changed in a way that the patch does not fit; nothing is governed through it."""
+
+
+def ensure_patched() -> None:
+    """Patch those of httpx and httpx2 that this process has loaded. Cheap when there is nothing to do.
+
+    Raises:
+        PatchError: a library has no such method, or not with these parameters.
+    """
+    for name in ("httpx", "httpx2"):
+        http = sys.modules.get(name)
+        if http is not None and (getattr(http, "Client", None), _METHOD) not in _originals:
+            _patch(http)
+
+
+class Installation:
+    """What :func:`install` did; as a context manager it is undone at the end of the block.
+
+    Attributes:
+        patched: the methods that are patched, such as ``httpx.Client._send_single_request``.
+        not_covered: loaded libraries that reach providers by ways which are not governed.
+    """
+
+    def __init__(self, governor: Governor) -> None:
+        self.governor = governor
+        self.patched = tuple(
+            sorted(f"{cls.__module__}.{cls.__qualname__}.{method}" for cls, method in _originals)
+        )
+        self.not_covered = tuple(name for module, name in _UNSEEN.items() if module in sys.modules)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        uninstall()
+
+
+def install(policy: PolicyLike = None) -> Installation:
+    """Govern every call of this process to a known or configured provider, whatever library makes it.
+
+    Covered: httpx and httpx2, clients made before and after, sync and async, streams; so the OpenAI and Anthropic SDKs,
+    LangChain, LlamaIndex, CrewAI, litellm. Other HTTP traffic is left alone. Not covered: boto3, gRPC, requests, raw
+    aiohttp, websockets. Installing again replaces the policy.
+
+    Raises:
+        PolicyError: *policy* is no policy; nothing is installed.
+        PatchError: the HTTP library does not fit, or the proof that a call is blocked failed; nothing is installed.
+        ImportError: neither httpx nor httpx2 is there.
+    """
+    global _installed  # noqa: PLW0603 - installation is a state of the process
+    governor = Governor(policy)
+    present = [name for name in ("httpx", "httpx2") if find_spec(name) is not None]
+    if not present:
+        raise ImportError('install() needs httpx or httpx2: pip install "iron-adapters[openai]"')
+    for name in present:
+        import_module(name)
+    ensure_patched()
+    _installed = governor
+    set_default_engine(governor.engine_and_scope()[0])
+    done = Installation(governor)
+    if done.not_covered and _is_strict(governor.engine_and_scope()[0].policy):
+        warnings.warn(
+            f"calls through {', '.join(done.not_covered)} are not governed; this policy caps or blocks, and they would "
+            "pass it by",
+            UngovernedWarning,
+            stacklevel=2,
+        )
+    return done
+
+
+def uninstall() -> None:
+    """Undo :func:`install`: put back every method that no other library has wrapped since."""
+    global _installed  # noqa: PLW0603 - installation is a state of the process
+    _installed = None
+    set_default_engine(None)
+    unpatch()
+
+
+class UngovernedWarning(UserWarning):
+    """A library is loaded whose calls to providers are not governed."""
+
+
+def _is_strict(policy: Policy) -> bool:
+    """Tell whether a call that slips by would break a promise of *policy*."""
+    safety = policy.safety
+    actions = {
+        safety.input.pii,
+        safety.input.secrets,
+        safety.input.injection,
+        *map(str, safety.kinds.values()),
+    }
+    return bool(policy.budgets) or "block" in actions
+
+
+def surface_refusals() -> None:
+    """Let anthropic before 1.0 raise a refusal that its transport had to answer with a response.
+
+    It disguises whatever a transport raises. A response it turns into an error of its own in
+    ``_make_status_error``, and there the refusal that the response carries takes that error's place.
+    """
+    anthropic = sys.modules["anthropic"]
+    with _lock:
+        for cls in (anthropic.Anthropic, anthropic.AsyncAnthropic):
+            if (cls, _STATUS_METHOD) not in _originals:
+                original = getattr(cls, _STATUS_METHOD)
+                setattr(cls, _STATUS_METHOD, _surfacing(original))
+                _originals[cls, _STATUS_METHOD] = original
+
+
+def _surfacing(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def make(self: Any, err_msg: str, *, body: object, response: Any) -> Any:
+        refusal = response.extensions.get(REFUSAL)
+        return original(self, err_msg, body=body, response=response) if refusal is None else refusal
+
+    make._iron_original = original  # type: ignore[attr-defined]  # noqa: SLF001
+    return make
+
+
+def unpatch() -> None:
+    """Put every patched method back, unless another library has wrapped it since."""
+    with _lock:
+        for (cls, method), original in list(_originals.items()):
+            if getattr(cls.__dict__.get(method), "_iron_original", None) is original:
+                setattr(cls, method, original)
+            del _originals[cls, method]
+
+
+def _patch(http: ModuleType) -> None:
+    with _lock:
+        for cls, wrap in ((http.Client, _governed), (http.AsyncClient, _governed_async)):
+            if (cls, _METHOD) in _originals:
+                continue
+            original = cls.__dict__.get(_METHOD)
+            if original is None or list(inspect.signature(original).parameters) != ["self", "request"]:
+                raise PatchError(
+                    f"{http.__name__} {getattr(http, '__version__', '?')} has no {cls.__name__}.{_METHOD}(self, request); "
+                    "use govern(client) or IronChatModel instead, which need no patch"
+                )
+            setattr(cls, _METHOD, wrap(original))
+            _originals[cls, _METHOD] = original
+    if not _blocks(http):
+        unpatch()
+        raise PatchError(
+            f"{http.__name__}: a call that had to be refused went through; nothing is governed there"
+        )
+
+
+def _blocks(http: ModuleType) -> bool:
+    """Send a call that must be refused through both patched methods, towards nowhere; tell whether it was."""
+    engine = PolicyEngine(
+        Policy.model_validate({"access": {"models": {"allow": []}}, "safety": _LOOK_FOR_NOTHING}), sinks=[]
+    )
+    reached: list[Any] = []
+    nowhere = http.MockTransport(lambda request: reached.append(request) or http.Response(200))
+    request = http.Request(
+        "POST", "https://api.openai.com/v1/chat/completions", json={"model": "x", "messages": []}
+    )
+    token = mark.set(Mark(engine, engine.implicit_scope))
+    refusals = 0
+    try:
+        for send in (
+            http.Client(transport=nowhere)._send_single_request,  # noqa: SLF001
+            _at_once(http.AsyncClient(transport=nowhere)),
+        ):
+            try:
+                send(request)
+            except PolicyDenied:
+                refusals += 1
+    finally:
+        mark.reset(token)
+    return refusals == 2 and not reached  # noqa: PLR2004 - sync and async
+
+
+def _at_once(client: Any) -> Callable[[Any], object]:
+    """Return a way to send without an event loop: a call that is refused never waits for anything."""
+    return lambda request: client._send_single_request(request).send(None)  # noqa: SLF001
+
+
+def _governed(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def send(self: Any, request: Any) -> Any:
+        seam = _seam(request)
+        if seam is None:
+            return original(self, request)
+        return seam.send(request, lambda admitted: original(self, admitted))
+
+    send._iron_original = original  # type: ignore[attr-defined]  # noqa: SLF001
+    return send
+
+
+def _governed_async(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    async def send(self: Any, request: Any) -> Any:
+        seam = _seam(request)
+        if seam is None:
+            return await original(self, request)
+        return await seam.send_async(request, lambda admitted: original(self, admitted))
+
+    send._iron_original = original  # type: ignore[attr-defined]  # noqa: SLF001
+    return send
+
+
+def _seam(request: Any) -> Seam | None:
+    """Return what governs *request*, ``None`` where it is none of our business."""
+    if is_claimed():
+        return None
+    marked = live_mark()
+    if marked is not None:
+        return _marked_seam(marked, request)
+    scope = current_scope()
+    if scope is not None and scope.governs_wire:
+        return (
+            Seam(scope.engine, scope, as_status=False)
+            if _is_model_call(scope.engine.policy, request)
+            else None
+        )
+    if _installed is None:
+        return None
+    engine, scope = _installed.engine_and_scope()
+    return Seam(engine, scope, as_status=False) if _is_model_call(engine.policy, request) else None
+
+
+def _marked_seam(marked: Mark, request: Any) -> Seam | None:
+    url = request.url
+    known = provider_of(marked.engine.policy, url.host, url.port)
+    if known is None and codec_for(request.method, url.path) is None:
+        return None
+    marked.note_request()
+    return Seam(marked.engine, marked.scope, as_status=False)
+
+
+def _is_model_call(policy: Policy, request: Any) -> bool:
+    """Tell whether *request* goes to a provider: by its host, or because a provider's SDK sends it."""
+    url = request.url
+    return provider_of(policy, url.host, url.port) is not None or sdk_of(request.headers) is not None

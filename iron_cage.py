@@ -1,0 +1,5 @@
+"""The names of Iron Cage, in one screen."""
+
+from iron_adapters.agent import BudgetConfig, ReliabilityConfig, SafetyConfig, protect_agent
+
+__all__ = ["BudgetConfig", "ReliabilityConfig", "SafetyConfig", "protect_agent"]
