@@ -36,10 +36,9 @@ class Mark:
 
     def note_request(self) -> None:
         """Count a request that is governed on behalf of this mark."""
-        found: Mark | None = self
-        while found is not None:
-            found.requests_seen += 1
-            found = found.enclosing
+        self.requests_seen += 1
+        if self.enclosing is not None:
+            self.enclosing.note_request()
 
 
 mark: ContextVar[Mark | None] = ContextVar("iron_mark", default=None)

@@ -13,6 +13,7 @@ from iron_adapters.langchain.chunks import ChunkReview
 from iron_adapters.langchain.pieces import end_of
 from iron_adapters.langchain.replies import Reply
 from iron_adapters.langchain.requests import LIMITS, wants_json
+from iron_adapters.marks import live_mark
 from iron_adapters.transport import was_sent
 
 if TYPE_CHECKING:
@@ -23,10 +24,28 @@ if TYPE_CHECKING:
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
     from iron_adapters.langchain.messages import Prompt
+    from iron_adapters.resolve import Governor
     from iron_policy.call import Call
+    from iron_policy.messages import ModelRequest
 
 _AT_FAULT = range(500, 600)
 _TOO_MANY = 429
+
+
+def admitted(governor: Governor, request: ModelRequest, *, own_policy: bool) -> Call:
+    """Admit *request*: on behalf of the hook that has marked the call, if one has; then an own policy judges it too.
+
+    Raises:
+        PolicyDenied: nothing may be sent.
+    """
+    engine, scope = governor.engine_and_scope()
+    marked = live_mark()
+    if marked is not None:
+        if own_policy and marked.engine is not engine:
+            engine.judge(request, scope=marked.scope)
+        marked.note_request()
+        engine, scope = marked.engine, marked.scope
+    return engine.admit(request, scope=scope)
 
 
 class ChatCall:

@@ -25,13 +25,15 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel
 from pydantic import PrivateAttr
 
-from iron_adapters.langchain.calls import ChatCall, reporting_usage
+from iron_adapters.langchain.by_name import chat_model_by_name
+from iron_adapters.langchain.calls import ChatCall, admitted, reporting_usage
 from iron_adapters.langchain.messages import Prompt
 from iron_adapters.langchain.rebinding import ANSWERS
 from iron_adapters.langchain.requests import LIMITS, request_of
 from iron_adapters.langchain.stand_in import StandIn
-from iron_adapters.marks import claim_async_iterator, claim_iterator, claimed, is_claimed, live_mark
+from iron_adapters.marks import claim_async_iterator, claim_iterator, claimed, is_claimed
 from iron_adapters.resolve import Governor
+from iron_policy.document import Policy
 from iron_policy.engine import PolicyEngine
 
 if TYPE_CHECKING:
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
     from iron_adapters.resolve import PolicyLike
-    from iron_policy.scope import Scope
 
 
 class IronChatModel(StandIn):
@@ -72,7 +73,7 @@ class IronChatModel(StandIn):
         **kwargs: Any,
     ) -> None:
         governor = Governor(policy)
-        super().__init__(by_name(model, kwargs) if wrapped is None else wrapped)
+        super().__init__(chat_model_by_name(model, kwargs) if wrapped is None else wrapped)
         self._policy = policy
         self._governor = governor
         held = self.wrapped
@@ -95,7 +96,7 @@ class IronChatModel(StandIn):
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], *tools: Any, **kwargs: Any) -> int:
         """Count tokens as the model does; it may ask its provider, so the texts are judged and rewritten first."""
-        engine, scope = self._engine_and_scope()
+        engine, scope = self._governor.engine_and_scope()
         prompt = Prompt(messages, {})
         judged = engine.judge(
             request_of(self._provider_name, self._get_invocation_params(), prompt), scope=scope
@@ -194,26 +195,17 @@ class IronChatModel(StandIn):
         answers = kwargs.pop(ANSWERS, ())
         if is_claimed():
             return None
-        engine, scope = self._engine_and_scope()
         prompt = Prompt(messages, {**kwargs, "stop": stop})
         params = self._get_invocation_params(stop=stop, **kwargs)
         request = request_of(self._provider_name, params, prompt, stream=stream)
-        marked = live_mark()
-        if marked is not None:
-            if marked.engine is not engine and self._policy is not None:
-                engine.judge(request, scope=marked.scope)
-            marked.note_request()
-            engine, scope = marked.engine, marked.scope
-        return ChatCall(engine.admit(request, scope=scope), prompt, answers=answers)
-
-    def _engine_and_scope(self) -> tuple[PolicyEngine, Scope]:
-        return self._governor.engine_and_scope()
+        call = admitted(self._governor, request, own_policy=self._policy is not None)
+        return ChatCall(call, prompt, answers=answers)
 
     # -- parity with the model -----------------------------------------------------------------------------
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         """Keep cached replies apart from those of other policies, and from ungoverned ones."""
-        engine, _ = self._engine_and_scope()
+        engine, _ = self._governor.engine_and_scope()
         policy = hashlib.blake2b(engine.policy.model_dump_json().encode(), digest_size=16).hexdigest()
         return f"{self.wrapped._get_llm_string(stop, **kwargs)}---iron:{policy}"
 
@@ -222,23 +214,6 @@ class IronChatModel(StandIn):
 
     def __reduce__(self) -> tuple[Any, ...]:
         policy = self._policy.policy if isinstance(self._policy, PolicyEngine) else self._policy
+        if isinstance(policy, Policy):
+            policy = policy.model_dump()
         return type(self).wrap, (self.wrapped, policy)
-
-
-def by_name(model: str | None, kwargs: dict[str, Any]) -> BaseChatModel:
-    """Return the model that LangChain makes of a name.
-
-    Raises:
-        ImportError: ``langchain`` or the provider's integration is not installed; its message says what to install.
-        TypeError: *kwargs* make a model that is configured at each call, which cannot be held.
-    """
-    try:
-        from langchain.chat_models import init_chat_model
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            'a model by name needs langchain: pip install "iron-adapters[langchain]", or use IronChatModel.wrap(model)'
-        ) from error
-    made: Any = init_chat_model(model, **kwargs)
-    if not isinstance(made, BaseChatModel):
-        raise TypeError("a model that is configured at each call cannot be held; make it, then wrap it")
-    return made

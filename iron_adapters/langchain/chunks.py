@@ -158,4 +158,4 @@ class _WholeTexts(JsonTexts):
 def _sum(before: Usage | None, more: Usage) -> Usage:
     if before is None:
         return more
-    return Usage(**{name: getattr(before, name) + getattr(more, name) for name in Usage.__slots__})
+    return Usage(**{name: getattr(before, name) + getattr(more, name) for name in Usage.__annotations__})

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.embeddings import Embeddings
 
+from iron_adapters.langchain.by_name import embeddings_by_name
 from iron_adapters.langchain.calls import fail
 from iron_adapters.marks import claimed, is_claimed
 from iron_adapters.resolve import Governor
@@ -57,7 +58,7 @@ class IronEmbeddings(Embeddings):
         **kwargs: Any,
     ) -> None:
         self._governor = Governor(policy)
-        self.wrapped = by_name(model, kwargs) if wrapped is None else wrapped
+        self.wrapped = embeddings_by_name(model, kwargs) if wrapped is None else wrapped
 
     @classmethod
     def wrap(cls, embeddings: Embeddings, policy: PolicyLike = None) -> IronEmbeddings:
@@ -139,21 +140,3 @@ class IronEmbeddings(Embeddings):
             texts=tuple(Text(text, "document", f"input[{index}]") for index, text in enumerate(texts)),
             input_tokens_bound=sum(len(text.encode(errors="replace")) + 1 for text in texts),
         )
-
-
-def by_name(model: str | None, kwargs: dict[str, Any]) -> Embeddings:
-    """Return the embeddings that LangChain makes of a name.
-
-    Raises:
-        ImportError: ``langchain`` or the provider's integration is not installed.
-    """
-    try:
-        from langchain.embeddings import init_embeddings
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            'embeddings by name need langchain: pip install "iron-adapters[langchain]", or use IronEmbeddings.wrap()'
-        ) from error
-    if model is None:
-        raise TypeError("IronEmbeddings takes a model's name, or wrapped=")
-    made: Embeddings = init_embeddings(model, **kwargs)
-    return made

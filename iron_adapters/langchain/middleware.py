@@ -22,18 +22,14 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired
 from uuid import uuid4
 
-import orjson
 from langchain.agents.middleware.types import AgentMiddleware, AgentState, PrivateStateAttr
-from langchain_core.messages import BaseMessage, ToolMessage
+from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableBinding
 
 from iron_adapters.langchain.chat_model import IronChatModel
-from iron_adapters.langchain.messages import fields_of, walk_fields
 from iron_adapters.langchain.rebinding import rebound
+from iron_adapters.langchain.tools import admitted_call, judged_result
 from iron_adapters.resolve import Governor
-from iron_adapters.wire.json_texts import JsonTexts
-from iron_policy.exceptions import PolicyDenied
-from iron_policy.messages import ToolCall
 from iron_policy.scope import entered
 
 if TYPE_CHECKING:
@@ -150,10 +146,10 @@ class IronMiddleware(AgentMiddleware[RunState, Any, Any]):
         """Run a tool under the policy; tell the model where it is refused."""
         engine, scope = self._scope(request.state)
         with entered(scope):
-            admitted = _admitted(engine, request)
+            admitted = admitted_call(engine, request)
             if isinstance(admitted, ToolMessage):
                 return admitted
-            return _judged(engine, request, handler(admitted))
+            return judged_result(engine, request, handler(admitted))
 
     async def awrap_tool_call(
         self,
@@ -163,10 +159,10 @@ class IronMiddleware(AgentMiddleware[RunState, Any, Any]):
         """Run a tool under the policy, as :meth:`wrap_tool_call` does."""
         engine, scope = self._scope(request.state)
         with entered(scope):
-            admitted = _admitted(engine, request)
+            admitted = admitted_call(engine, request)
             if isinstance(admitted, ToolMessage):
                 return admitted
-            return _judged(engine, request, await handler(admitted))
+            return judged_result(engine, request, await handler(admitted))
 
 
 def _governed(model: Any, engine: PolicyEngine) -> Any:
@@ -175,43 +171,3 @@ def _governed(model: Any, engine: PolicyEngine) -> Any:
     while isinstance(inner, RunnableBinding):
         inner = inner.bound
     return rebound(model, inner, IronChatModel.wrap(inner, engine))
-
-
-def _admitted(engine: PolicyEngine, request: ToolCallRequest) -> ToolCallRequest | ToolMessage:
-    """Return the tool call as it may be made, or what the model is told instead."""
-    call = request.tool_call
-    asked = ToolCall(call["name"], orjson.dumps(call["args"], default=str).decode(), call["id"])
-    try:
-        admitted = engine.admit_tool(asked)
-    except PolicyDenied as denied:
-        return _told(request, denied)
-    if admitted.arguments == asked.arguments:
-        return request
-    return request.override(tool_call={**call, "args": orjson.loads(admitted.arguments)})
-
-
-def _judged(
-    engine: PolicyEngine, request: ToolCallRequest, result: ToolMessage | Command[Any]
-) -> ToolMessage | Command[Any]:
-    """Return a tool's result, or what the model is told instead. What is rewritten, is so on its way to the model."""
-    texts = JsonTexts()
-    for message in [result] if isinstance(result, ToolMessage) else _messages_of(result):
-        walk_fields(texts, fields_of(message), "tool", "tool_result", request.tool_call["name"])
-    try:
-        engine.judge_tool_result(request.tool_call["name"], texts.texts)
-    except PolicyDenied as denied:
-        return _told(request, denied)
-    return result
-
-
-def _messages_of(command: Command[Any]) -> list[BaseMessage]:
-    update = command.update
-    listed = update.get("messages", ()) if isinstance(update, dict) else ()
-    return [message for message in listed if isinstance(message, BaseMessage)]
-
-
-def _told(request: ToolCallRequest, denied: PolicyDenied) -> ToolMessage:
-    call = request.tool_call
-    return ToolMessage(
-        f"Refused by policy: {denied.reason}", tool_call_id=call["id"], name=call["name"], status="error"
-    )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from iron_adapters.langchain.messages import Prompt
+    from iron_policy.messages import OperationName
 
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "num_predict")
 """By what names integrations take the most output tokens."""
@@ -34,7 +35,12 @@ _BYTES_PER_MESSAGE = 64
 
 
 def request_of(
-    provider_name: str, params: Mapping[str, Any], prompt: Prompt, *, stream: bool = False
+    provider_name: str,
+    params: Mapping[str, Any],
+    prompt: Prompt,
+    *,
+    stream: bool = False,
+    operation_name: OperationName = "chat",
 ) -> ModelRequest:
     """Return what the engine judges; *params* are as the model names them to callbacks (``invocation_params``)."""
     model = str(params.get("model") or params.get("model_name") or params.get("_type") or "unknown")
@@ -42,6 +48,7 @@ def request_of(
     choices = params.get("n") or params.get("candidate_count")
     return ModelRequest(
         provider_name=provider_name,
+        operation_name=operation_name,
         model=model,
         texts=prompt.texts,
         tool_names=tool_names(params.get("tools")) + tool_names(params.get("functions")),

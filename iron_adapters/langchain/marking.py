@@ -1,0 +1,83 @@
+"""What a callback is told of a model call, and the mark that it leaves for the wire.
+
+Owns how a LangChain run is told apart from others, and which models are known to reach the wire. Knows no policy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from iron_adapters.langchain.messages import Prompt
+from iron_adapters.langchain.requests import request_of
+from iron_adapters.langchain.watched import Watched
+from iron_adapters.marks import Mark
+from iron_policy.exceptions import GovernanceFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from langchain_core.messages import BaseMessage
+
+    from iron_policy.call import Call
+    from iron_policy.messages import ModelRequest, OperationName
+
+_ON_THE_WIRE = frozenset({"openai-chat", "azure-openai-chat", "anthropic-chat", "openai", "azure"})
+"""Kinds of models (``_llm_type``) that speak through httpx or httpx2, at endpoints that the wire can read."""
+
+_TEXTS = (
+    "tools", "functions", "response_format", "output_config", "output_format", "text", "stop", "system", "instructions",
+    "prediction", "metadata", "user", "extra_body", "model_kwargs",
+)  # fmt: skip
+"""Which of a model's parameters may hold texts that go to its provider."""
+
+
+@dataclass(slots=True, kw_only=True)
+class CallMark(Mark):
+    """The mark of one LangChain run.
+
+    A model that is not known to reach the wire is watched here, until a request within it is governed itself.
+    """
+
+    run_id: UUID
+    judged: Call
+    request: ModelRequest
+    watched: Watched | None = None
+
+    def note_request(self) -> None:
+        """Count a request; what is governed itself is not to be charged here too."""
+        Mark.note_request(self)
+        if self.watched is not None:
+            self.watched.stand_back()
+
+
+def reaches_wire(serialized: Mapping[str, Any] | None, kind: str) -> bool:
+    """Tell whether a model is known to reach the wire, or to be governed where it makes its calls."""
+    return kind in _ON_THE_WIRE or "iron_adapters" in (serialized or {}).get("id", ())
+
+
+def told_of(
+    messages: list[BaseMessage], told: Mapping[str, Any], operation_name: OperationName = "chat"
+) -> tuple[ModelRequest, str]:
+    """Return what a callback is *told* of a call, as the engine sees it, and the model's kind."""
+    params: Mapping[str, Any] = told.get("invocation_params") or {}
+    kind = str(params.get("_type") or "")
+    provider_name = str((told.get("metadata") or {}).get("ls_provider") or kind or "unknown")
+    prompt = Prompt(messages, {key: params[key] for key in _TEXTS if key in params})
+    return request_of(provider_name, params, prompt, operation_name=operation_name), kind
+
+
+def unseen(marked: CallMark) -> Watched:
+    """Return a call that never came by the wire, to be charged from what its reply reports.
+
+    Raises:
+        GovernanceFailed: it has sent what the policy rewrites.
+    """
+    if marked.judged.rewrites:
+        never = GovernanceFailed(
+            "a call that needed rewriting never came by httpx or httpx2, so it was sent as it was; "
+            "use IronChatModel.wrap(model)"
+        )
+        marked.engine.refuse(marked.judged, never)
+    return Watched(marked.engine.admit(marked.request, scope=marked.scope))
