@@ -115,8 +115,8 @@ def look_mac(text: str, start: int, _end: int) -> Iterator[Finding]:
 
 
 def look_dashed_mac(text: str, start: int, end: int) -> Iterator[Finding]:
-    """Yield the MAC address whose first mark is at *start*."""
-    begin = start - (2 if text[start] == "-" else 4)
+    """Yield the MAC address at *start*, or, where a point is there, four characters before."""
+    begin = start - (4 if text[start] == "." else 0)
     if begin >= 0:
         yield from look_mac(text, begin, end)
 

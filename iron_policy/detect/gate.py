@@ -17,7 +17,7 @@ from iron_policy.detect.shapes import Anchor, ends_clean, literal, starts_clean
 from iron_policy.verdicts import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import TypeAlias
 
     from iron_policy.detect.shapes import Shape
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     _Look: TypeAlias = Callable[[str, int, int], Iterable[Finding]]
 
 _NUMBERS: Final = frozenset({"CREDIT_CARD", "US_SSN", "PHONE", "NATIONAL_ID", "BANK_ACCOUNT"})
+_TOKENS: Final = frozenset({"TELEGRAM_TOKEN", "OTHER_API_KEY"})
 _PIN: Final = frozenset({"NATIONAL_ID"})
 _DIGIT: Final = "[0-9]"
 
@@ -34,6 +35,13 @@ def _one(kind: str) -> frozenset[str]:
 
 
 _PEOPLE: Final = (
+    # Before the digits, which would reach over its start.
+    Anchor(
+        r"[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-|\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}",
+        r"[0-9A-Fa-f]{2}|\.[0-9A-Fa-f]",
+        addresses.look_dashed_mac,
+        _one("MAC_ADDRESS"),
+    ),
     Anchor(
         r"[0-9A-Za-z_+\-]@[0-9A-Za-z][0-9A-Za-z.\-]{0,62}\.[0-9A-Za-z\-]{2}",
         r"[0-9A-Za-z_+\-]@",
@@ -76,12 +84,6 @@ _MACHINES: Final = (
         frozenset({"IP_ADDRESS", "MAC_ADDRESS"}),
     ),
     Anchor(
-        r"-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-|\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}",
-        "[.-][0-9A-Fa-f]",
-        addresses.look_dashed_mac,
-        _one("MAC_ADDRESS"),
-    ),
-    Anchor(
         r"[13][a-km-zA-HJ-NP-Z1-9]{9}|(?:bc1|BC1)[a-zA-Z0-9]{5}",
         "[13][a-zA-Z1-9]|bc|BC",
         addresses.look_bitcoin,
@@ -91,7 +93,7 @@ _MACHINES: Final = (
     Anchor(r"https?://|ftp://", "ht|ft", addresses.look_url, _one("URL")),
 )
 _CREDENTIALS: Final = (
-    Anchor(r"\d{8}:A[A-Za-z0-9_-]{4}", r"\d\d", numbers.look_telegram, _one("TELEGRAM_TOKEN")),
+    Anchor(r"\d{8}(?::A|\d{5}\|)[A-Za-z0-9_-]", r"\d\d", numbers.look_token, _TOKENS),
     Anchor(
         r"://[^\s/@:\"']{0,64}:[^\s/@\"']{1,64}@",
         ":/|ht|ft",
@@ -110,36 +112,42 @@ _NEVER: Final = r"[^\x00-\x{10FFFF}]"
 
 
 class _Shapes:
-    """Every row of a table, found by its first two characters."""
+    """Every row of a table, found by the literal it starts with."""
 
     def __init__(self, shapes: tuple[Shape, ...]) -> None:
-        rows = defaultdict(list)
-        for shape in shapes:
-            row = (re.compile(literal(shape.leads) + shape.body), shape.kind, shape.check)
-            for lead in dict.fromkeys(lead[:2] for lead in shape.leads):
-                rows[lead].append(row)
-        self._rows = dict(rows)
+        leads = {lead for shape in shapes for lead in shape.leads}
+        self._lead = re.compile(literal(tuple(leads)))
+        self._rows = {
+            lead: tuple(
+                (re.compile(re.escape(start) + shape.body), shape.kind, shape.check)
+                for shape in shapes
+                for start in shape.leads
+                if lead.startswith(start)
+            )
+            for lead in leads
+        }
 
-    def look(self, text: str, start: int, _end: int) -> Iterator[Finding]:
-        """Yield the longest value that one of the rows finds at *start*."""
-        rows = self._rows.get(text[start : start + 2])
-        if rows is None or not starts_clean(text, start):
-            return
+    def look(self, text: str, start: int, _end: int) -> Sequence[Finding]:
+        """Return the longest value that one of the rows finds at *start*."""
+        lead = self._lead.match(text, start)
+        if lead is None or not starts_clean(text, start):
+            return ()
         stop = min(len(text), start + _LONGEST_SHAPE)
         found = [
             Finding(kind, start, match.end())
-            for pattern, kind, check in rows
+            for pattern, kind, check in self._rows[lead.group()]
             if (match := pattern.match(text, start, stop))
             and ends_clean(text, match.end())
             and (check is None or check(match.group()))
         ]
-        if found:
-            yield max(found, key=lambda finding: finding.end)
+        return (max(found, key=lambda finding: finding.end),) if found else ()
 
 
 _LONGEST_SHAPE: Final = 4000
-_TELLING_LENGTH: Final = 6
+_TELLING_LENGTH: Final = 7
 """A literal of this length is rare enough in ordinary text; a shorter one needs more characters."""
+_TELLING_REST: Final = 8
+"""What a literal needs behind it that its own repetition could go on."""
 
 
 def _by_tail(shapes: tuple[Shape, ...]) -> dict[str, dict[str, None]]:
@@ -147,7 +155,7 @@ def _by_tail(shapes: tuple[Shape, ...]) -> dict[str, dict[str, None]]:
     leads_by_tail: dict[str, dict[str, None]] = defaultdict(dict)
     for shape in shapes:
         for lead in shape.leads:
-            missing = max(0, _TELLING_LENGTH - len(lead))
+            missing = _TELLING_REST if lead[-1].isalnum() else max(0, _TELLING_LENGTH - len(lead))
             leads_by_tail[f"{shape.opening}{{{missing}}}" if missing else ""][lead] = None
     return leads_by_tail
 
@@ -209,15 +217,9 @@ _MARKED: Final = (
     ),
     # discord.com/developers: user id in Base64, a time stamp, a signature.
     Anchor(
-        r"(?:[MNO][DTjz][AEIMQUYcgk][wxyz0-5]){3}",
+        r"[MNO][DTjz][A-Za-z0-9]{2}[MNO]",
         "[MNO][DTjz]",
         _Around("OTHER_API_KEY", "", r"[MNO][A-Za-z0-9_-]{22,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}", 0).look,
-        _one("OTHER_API_KEY"),
-    ),
-    Anchor(
-        r"\d{13}\|[0-9A-Za-z_-]",
-        r"\d\d",
-        _Around("OTHER_API_KEY", "|", r"\d{15,16}\|[0-9A-Za-z_-]{27,40}", 4).look,
         _one("OTHER_API_KEY"),
     ),
 )

@@ -45,7 +45,7 @@ def _id(pattern: str, module: str | None = None, words: str = "", kind: str = "N
 _NUMERIC: Final = (
     _id(r"\d{3}\.\d{3}\.\d{3}-\d{2}", "br.cpf"),
     _id(r"\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}", "br.cnpj"),
-    _id(r"\d{17}[\dX]", "cn.ric"),
+    _id(r"\d{17}[\dX]", "iso7064.mod_11_2"),
     _id(r"\d{6}-[1-8]\d{6}", "kr.rrn"),
     _id(r"[2-9]\d{3}([ :-])\d{4}[ :-]\d{4}", "in_.aadhaar"),
     _id(r"756\.\d{4}\.\d{4}\.\d{2}", "ch.ssn"),

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from iron_policy.detect import phones
+from iron_policy.detect.addresses import look_mac
 from iron_policy.detect.checks import is_card, is_ipv4
 from iron_policy.detect.linear import before, re2_search
 from iron_policy.detect.national import NUMERIC
@@ -37,7 +38,10 @@ _NO_SSN: Final = re.compile(
     r"000|666|9|\d{3}\D?00|\d{3}\D?\d{2}\D?0000|078\D?05\D?1120|219\D?09\D?9999|457\D?55\D?5462"
 )
 _IPV4: Final = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?:/\d{1,2})?")
-_TELEGRAM: Final = re.compile(r"\d{8,10}:A[A-Za-z0-9_-]{34}")
+_NUMBERED_TOKENS: Final = (
+    ("TELEGRAM_TOKEN", re.compile(r"\d{8,10}:A[A-Za-z0-9_-]{34}")),
+    ("OTHER_API_KEY", re.compile(r"\d{15,16}\|[A-Za-z0-9_-]{27,40}")),
+)
 _DATE: Final = re.compile(
     r"(?:19|20)\d\d([-/.])(?:0?[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01]|[1-9])"
     r"|(?:0?[1-9]|[12]\d|3[01])([-/.])(?:0?[1-9]|[12]\d|3[01])\2(?:19|20)\d\d"
@@ -76,7 +80,7 @@ def _at(text: str, begin: int, stop: int) -> list[Finding]:
     size = len(digits_of(run.group())) if run else 0
     if size < _LEAST_DIGITS:
         return []
-    address = list(look_ipv4(text, begin, begin))
+    address = [*look_ipv4(text, begin, begin), *look_mac(text, begin, begin)]
     if address:
         return address
     sure = _card(text, begin, stop) if size >= _CARD_DIGITS else None
@@ -125,8 +129,9 @@ def look_ipv4(text: str, start: int, end: int) -> Iterator[Finding]:
         yield Finding("IP_ADDRESS", start, stop)
 
 
-def look_telegram(text: str, start: int, end: int) -> Iterator[Finding]:
-    """Yield the Telegram bot token at *start*."""
-    match = _TELEGRAM.match(text, start, min(len(text), end + REACH))
-    if match and begins(text, start) and ends(text, match.end()):
-        yield Finding("TELEGRAM_TOKEN", start, match.end())
+def look_token(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Yield the token at *start* that begins with the number of an account: Telegram's bot, Facebook's app."""
+    for kind, pattern in _NUMBERED_TOKENS:
+        match = pattern.match(text, start, min(len(text), end + 60))
+        if match and begins(text, start) and ends(text, match.end()):
+            yield Finding(kind, start, match.end())

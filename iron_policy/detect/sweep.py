@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 _DECODERS: Final = ((ESCAPE_GATE, unescape), (BASE64_GATE, debase64), (SPACED_GATE, unspace))
 _SWALLOWING: Final = re.compile(r"[^\d][^=:?\s]*[=:?\s]")
-"""How matches of the gate begin that reach over the start of a value."""
-_SWALLOWING_LENGTH: Final = 8
+"""How matches of the gate begin that reach over the start of a value although they led to one."""
 _AHEAD: Final = 64
 
 
@@ -69,23 +68,27 @@ class Sweep:
     def _near(self, text: str, data: bytes, span: tuple[int, int], place: tuple[int, int]) -> list[Finding]:
         """Return what the gate's match at *span* (in bytes) and *place* (in characters) leads to."""
         begin, end = place
-        if text[begin:end].isdigit() and text[begin - 1 : begin].isdigit():
-            return []
+        if text[begin:end].isdigit():
+            return [] if text[begin - 1 : begin].isdigit() else self._look(text, begin, end)
         found = self._look(text, begin, end)
-        if end - begin > _SWALLOWING_LENGTH and _SWALLOWING.match(text, begin, end):
-            found += self._swallowed(text, data, span, begin)
+        if not text[begin].isdigit() and (not found or _SWALLOWING.match(text, begin, end)):
+            self._swallowed(text, data, span, begin, found)
         return found
 
-    def _swallowed(self, text: str, data: bytes, span: tuple[int, int], begin: int) -> Iterator[Finding]:
-        """Yield what starts inside a match that reaches over the start of a value."""
+    def _swallowed(
+        self, text: str, data: bytes, span: tuple[int, int], begin: int, found: list[Finding]
+    ) -> None:
+        """Add to *found* what starts inside a match that reaches over the start of a value."""
         first, last = span
-        for match in self._plain.finditer(data, first + 1, min(len(data), last + _AHEAD)):
-            inner_first, inner_last = match.span()
-            if inner_first >= last:
+        while True:
+            match = next(self._plain.finditer(data, first + 1, min(len(data), last + _AHEAD)), None)
+            if match is None or match.span()[0] >= last:
                 return
-            inner = begin + _length(data, first, inner_first)
-            place = inner, inner + _length(data, inner_first, inner_last)
-            yield from self._near(text, data, (inner_first, inner_last), place)
+            inner_first, inner_last = match.span()
+            begin += _length(data, first, inner_first)
+            inner = self._look(text, begin, begin + _length(data, inner_first, inner_last))
+            found += inner
+            first = inner_first
 
     def _decoded(self, text: str, begin: int, seen: list[int]) -> list[Finding]:
         """Return what an encoding at *begin* hides; *seen* says how far each has been undone."""
