@@ -22,9 +22,10 @@ _SUFFIXES = {".openai.azure.com": "openai", ".api.cognitive.microsoft.com": "ope
 
 def provider_of(policy: Policy, host: str, port: int | None) -> str | None:
     """Return the name of the provider at *host*, ``None`` where the policy and we know none there."""
-    for (known_host, known_port), name in _configured(_frozen(policy)).items():
-        if host == known_host and known_port in (None, port):
-            return name
+    if policy.upstreams:
+        for (known_host, known_port), name in _configured(_frozen(policy)).items():
+            if host == known_host and known_port in (None, port):
+                return name
     return _HOSTS.get(host) or next(
         (name for suffix, name in _SUFFIXES.items() if host.endswith(suffix)), None
     )

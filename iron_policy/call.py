@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from iron_policy.messages import Usage
 from iron_policy.redact import StreamWindow, review_text
@@ -32,8 +31,7 @@ _CHARACTERS_PER_TOKEN = 4
 """English prose has about four characters to a token (OpenAI, "What are tokens and how to count them?")."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What a call came to."""
 
     usage: Usage
@@ -62,8 +60,8 @@ class Call:
         self._windows: dict[Channel, StreamWindow] = {}
         self._streamed_characters = 0
         self._deltas = 0
-        self._finished = False
-        self._lock = threading.Lock()
+        self._ended = threading.Lock()
+        """Taken by whoever ends the call first, and never given back."""
 
     @property
     def texts(self) -> tuple[str, ...] | None:
@@ -99,11 +97,10 @@ class Call:
         """
         for tool_call in response.tool_calls:
             self.tool_call(tool_call)
-        texts = tuple(self.whole(text) for text in response.texts)
-        self._streamed_characters += sum(map(len, texts))
-        if all(new == old.text for new, old in zip(texts, response.texts, strict=True)):
-            return None
-        return texts
+        said = [text.text for text in response.texts]
+        seen = [self.whole(text) for text in response.texts]
+        self._streamed_characters += sum(map(len, said))
+        return None if seen == said else tuple(seen)
 
     def whole(self, text: Text) -> str:
         """Return one whole text of the reply as the caller may see it.
@@ -164,25 +161,18 @@ class Call:
         self, usage: Usage | None, *, model: str | None = None, finish_reasons: Sequence[str] = ()
     ) -> None:
         """Charge what the call used. Only the first settle or fail of a call counts."""
-        if not self._finish():
+        if not self._ended.acquire(blocking=False):
             return
         basis: CostBasis = "reported"
         if usage is None:
             basis, usage = "estimated", self._estimated_usage()
-        price = (
-            self.engine.spending.price_of(model or self.request.model, self.request.provider_name)
-            or self.price
-        )
-        self._close_windows()
-        settlement = Settlement(
-            usage=usage,
-            cost_nanodollars=price.cost(usage) if price and self.request.billed else 0,
-            basis=basis,
-            price=price,
-            model=model or self.request.model,
-            finish_reasons=tuple(finish_reasons),
-        )
-        self.engine.settled(self, settlement)
+        request = self.request
+        model = model or request.model
+        price = self.engine.spending.price_of(model, request.provider_name) or self.price
+        if self._windows:
+            self._close_windows()
+        cost = price.cost(usage) if price and request.billed else 0
+        self.engine.settled(self, Settlement(usage, cost, basis, price, model, tuple(finish_reasons)))
 
     def fail(self, error: str, *, sent: bool, provider_at_fault: bool = True) -> None:
         """End a call that brought no reply. What may have been billed is charged as held.
@@ -192,7 +182,7 @@ class Call:
             sent: whether the provider may have worked on it.
             provider_at_fault: whether its breaker should hear of it.
         """
-        if not self._finish():
+        if not self._ended.acquire(blocking=False):
             return
         basis: CostBasis = "held" if sent else "none"
         cost = self.hold.nanodollars if sent and self.hold else 0
@@ -201,12 +191,7 @@ class Call:
 
     def estimated_input_tokens(self) -> int:
         """Return about how many tokens the request's texts have."""
-        return -(-sum(len(text.text) for text in self.request.texts) // _CHARACTERS_PER_TOKEN)
-
-    def _finish(self) -> bool:
-        with self._lock:
-            first, self._finished = not self._finished, True
-            return first
+        return -(-sum([len(text.text) for text in self.request.texts]) // _CHARACTERS_PER_TOKEN)
 
     def _window(self, channel: Channel) -> StreamWindow:
         content = self.engine.content

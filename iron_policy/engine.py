@@ -76,6 +76,7 @@ class PolicyEngine:
         self.implicit_scope = Scope(self, Vault(token_key or _PROCESS_KEY), counts_loops=False)
         self._token_key = token_key or _PROCESS_KEY
         self._clock = clock
+        self._keeps_content = self.policy.audit.content != "none" and bool(self.recorder.sinks)
         self._rules = tuple(access_rules(self.policy.access))
         self._allows_tool = name_filter(self.policy.access.tools)
         self._revealed = name_filter_or_none(self.policy)
@@ -98,10 +99,12 @@ class PolicyEngine:
             PolicyDenied: nothing may be sent, and nothing is held.
         """
         call = Call(self, request, scope or current_scope() or self.implicit_scope)
-        for denied in self._objections(call):
-            self.refuse(call, denied)
-        call.scope.record_findings(tuple(finding.kind for finding in call.findings))
-        self.recorder.admitted(call, self._kept_content(call))
+        self._judge(call)
+        self._count(call)
+        self._hold(call)
+        if call.findings:
+            call.scope.record_findings([finding.kind for finding in call.findings])
+        self.recorder.admitted(call, self._kept_content(call) if self._keeps_content else None)
         return call
 
     def judge(self, request: ModelRequest, *, scope: Scope | None = None) -> Call:
@@ -111,8 +114,7 @@ class PolicyEngine:
             PolicyDenied: as :meth:`admit` would, as far as can be told without holding.
         """
         call = Call(self, request, scope or current_scope() or self.implicit_scope)
-        for denied in self._pure_objections(call):
-            self.refuse(call, denied)
+        self._judge(call)
         if (used_up := self.spending.fits_at_all(self._accounts_of(call.scope))) is not None:
             self.refuse(call, used_up)
         return call
@@ -229,7 +231,7 @@ class PolicyEngine:
         usage, cost = settlement.usage, settlement.cost_nanodollars
         self._charge(call, cost)
         call.scope.record(usage=usage, cost_nanodollars=cost)
-        if self._rates is not None:
+        if self._rates is not None and self._rates.counts_tokens:
             used = usage.input_tokens + usage.output_tokens
             self._rates.correct(call.scope.name_of, used - call.estimated_input_tokens())
         if self._breakers is not None:
@@ -251,55 +253,57 @@ class PolicyEngine:
 
     # -- judgement -----------------------------------------------------------------------------------------
 
-    def _objections(self, call: Call) -> Iterator[PolicyDenied]:
-        """Yield what speaks against *call*, in order; what costs or counts comes last."""
-        yield from self._pure_objections(call)
-        if call.asked.retry_count == 0 and call.scope.counts_loops:
-            looping = judge_model_calls(self.policy.loops, call.scope.count_model_call())
-            if looping is not None:
-                yield looping
-        yield from self._metered_objections(call)
-
-    def _pure_objections(self, call: Call) -> Iterator[PolicyDenied]:
+    def _judge(self, call: Call) -> None:
+        """Hold *call* against what neither costs nor counts: its model, tools, parameters and texts."""
+        request = call.request
         for rule in self._rules:
-            outcome = rule(call.request)
+            outcome = rule(request)
             if isinstance(outcome, PolicyDenied):
-                yield outcome
+                self.refuse(call, outcome)
             else:
-                call.request = outcome
+                request = outcome
+        call.request = request
         try:
-            call.findings = self.content.judge(call.request.texts)
+            call.findings = self.content.judge(request.texts)
         except Exception as error:  # noqa: BLE001
             # Whatever a detector throws, the policy decides whether a call may go unjudged.
             # No traceback: it may hold texts.
             _log.error("a detector failed with %s", type(error).__name__)
             if self.policy.safety.on_error == "deny":
-                yield GovernanceFailed(
-                    f"a detector failed with {type(error).__name__}; safety.on_error is deny"
-                )
+                problem = f"a detector failed with {type(error).__name__}; safety.on_error is deny"
+                self.refuse(call, GovernanceFailed(problem))
             return
-        if (blocked := self.content.refusal(call.findings)) is not None:
-            yield blocked
-        call.rewrites = self.enforces and self.content.needs_rewriting(call.findings)
+        if call.findings:
+            if (blocked := self.content.refusal(call.findings)) is not None:
+                self.refuse(call, blocked)
+            call.rewrites = self.enforces and self.content.needs_rewriting(call.findings)
 
-    def _metered_objections(self, call: Call) -> Iterator[PolicyDenied]:
+    def _count(self, call: Call) -> None:
+        """Hold *call* against what earlier calls have used up: loops, a provider's breaker, rates."""
+        scope, request = call.scope, call.request
+        if scope.counts_loops and request.retry_count == 0:
+            looping = judge_model_calls(self.policy.loops, scope.count_model_call())
+            if looping is not None:
+                self.refuse(call, looping)
         if self._breakers is not None:
-            open_circuit = self._breakers.objection(call.request.provider_name)
+            open_circuit = self._breakers.objection(request.provider_name)
             if open_circuit is not None:
-                yield open_circuit
+                self.refuse(call, open_circuit)
         if self._rates is not None:
-            limited = self._rates.objection(call.scope.name_of, call.estimated_input_tokens())
+            tokens = call.estimated_input_tokens() if self._rates.counts_tokens else 0
+            limited = self._rates.objection(scope.name_of, tokens)
             if limited is not None:
-                yield limited
+                self.refuse(call, limited)
+
+    def _hold(self, call: Call) -> None:
+        """Hold what *call* may cost."""
         outcome = self.spending.hold(call.request, self._accounts_of(call.scope))
         if isinstance(outcome, PolicyDenied):
-            yield outcome
+            self.refuse(call, outcome)
         else:
             call.request, call.price, call.hold = outcome
 
-    def _kept_content(self, call: Call) -> tuple[str, ...] | None:
-        if self.policy.audit.content == "none" or not self.recorder.sinks:
-            return None
+    def _kept_content(self, call: Call) -> tuple[str, ...]:
         return self.content.redacted(call.asked.texts, call.scope.vault)
 
     def _accounts_of(self, scope: Scope) -> tuple[AccountType, ...]:
@@ -333,7 +337,7 @@ class PolicyEngine:
         """Remember an account by its name; a run's account lives as long as the run."""
         self._accounts[index, name] = account
         if self.policy.budgets[index].scope == "run":
-            weakref.finalize(list(scope.lineage())[-1], self._accounts.pop, (index, name), None)
+            weakref.finalize(scope.lineage()[-1], self._accounts.pop, (index, name), None)
 
 
 def refuse_unavailable(policy: Policy) -> None:

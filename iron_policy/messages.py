@@ -1,12 +1,11 @@
 """What a model call is, without any provider in it: requests, replies, their texts and their usage.
 
-Owns the values that pass between seams and the engine. Knows no wire format, no framework and no policy.
+Owns the values that pass between seams and the engine: named tuples, which are cheap to make, and made by keyword. Knows no wire format, no framework and no policy.
 Field names are the OpenTelemetry GenAI attributes, less their prefix.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool", "document", "schema"]
@@ -47,8 +46,7 @@ class ToolCall(NamedTuple):
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens a call used, in disjoint buckets (a reported audio or reasoning share lies within its bucket)."""
 
     uncached_input_tokens: int = 0
@@ -75,14 +73,13 @@ class Usage:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRequest:
+class ModelRequest(NamedTuple):
     """One call to a model, before it is sent."""
 
     provider_name: str
     """``openai``, ``anthropic``, or the name of a configured upstream."""
-    operation_name: OperationName = "chat"
     model: str
+    operation_name: OperationName = "chat"
     texts: tuple[Text, ...] = ()
     """Every text of the request, in the order in which they stand in it."""
     tool_names: tuple[str, ...] = ()
@@ -103,8 +100,7 @@ class ModelRequest:
     conversation_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelResponse:
+class ModelResponse(NamedTuple):
     """One whole reply of a model."""
 
     model: str | None = None

@@ -27,17 +27,18 @@ class Recorder:
 
     def __init__(self, sinks: Sequence[Sink], *, monitor: bool) -> None:
         self.sinks = tuple(sinks)
-        self._monitor = {"iron.mode": "monitor"} if monitor else {}
+        self._monitor = monitor
 
     def admitted(self, call: Call, content: Sequence[str] | None) -> None:
         """Record that *call* may be sent."""
         attributes = _of_call(call)
         if call.hold is not None:
             attributes["iron.held_nanodollars"] = call.hold.nanodollars
-        if call.max_tokens is not None:
-            attributes["gen_ai.request.max_tokens"] = call.max_tokens
-        if call.model is not None:
-            attributes["iron.substitute_model"] = call.model
+        if call.request is not call.asked:
+            if call.max_tokens is not None:
+                attributes["gen_ai.request.max_tokens"] = call.max_tokens
+            if call.model is not None:
+                attributes["iron.substitute_model"] = call.model
         if call.rewrites:
             attributes["iron.rewritten"] = True
         if content is not None:
@@ -92,20 +93,19 @@ class Recorder:
     def _write(self, kind: str, call_id: str, attributes: dict[str, Any]) -> None:
         if not self.sinks:
             return
-        event = AuditEvent(
-            type=kind, time=time.time(), call_id=call_id, attributes={**attributes, **self._monitor}
-        )
+        if self._monitor:
+            attributes["iron.mode"] = "monitor"
+        event = AuditEvent(kind, time.time(), call_id, attributes)
         for sink in self.sinks:
             sink.write(event)
 
 
 def _of_call(call: Call) -> dict[str, Any]:
-    attributes: dict[str, Any] = {
-        "gen_ai.operation.name": call.asked.operation_name,
-        "gen_ai.provider.name": call.asked.provider_name,
-        "gen_ai.request.model": call.asked.model,
-        **_of_scope(call.scope),
-    }
+    asked = call.asked
+    attributes = _of_scope(call.scope)
+    attributes["gen_ai.operation.name"] = asked.operation_name
+    attributes["gen_ai.provider.name"] = asked.provider_name
+    attributes["gen_ai.request.model"] = asked.model
     if call.findings:
         attributes["iron.findings"] = dict(Counter(finding.kind for finding in call.findings))
     return attributes

@@ -75,24 +75,22 @@ class Scope:
         self.engine = engine
         self.vault = vault
         self.parent = parent
+        self._above: tuple[Scope, ...] = parent.lineage() if parent else ()
         self.account = account
-        self.run_id = parent.run_id if parent else uuid4().hex
-        self.agent = agent or (parent.agent if parent else None)
-        self.user = user or (parent.user if parent else None)
-        self.path = path or (parent.path if parent else None)
+        self.run_id: str = parent.run_id if parent else uuid4().hex
+        self.agent: str | None = agent or (parent.agent if parent else None)
+        self.user: str | None = user or (parent.user if parent else None)
+        self.path: str | None = path or (parent.path if parent else None)
         self.counts_loops = counts_loops
-        self.governs_wire = parent.governs_wire if parent else False
+        self.governs_wire: bool = parent.governs_wire if parent else False
         """Whether calls in this scope that no other seam sees are to be governed on the wire."""
         self.accounts_by_engine: dict[PolicyEngine, tuple[Account, ...]] = {}
         self._sums = Tally()
         self._findings = Tally()
 
-    def lineage(self) -> Iterator[Scope]:
-        """Yield this scope and those it draws on, innermost first."""
-        scope: Scope | None = self
-        while scope is not None:
-            yield scope
-            scope = scope.parent
+    def lineage(self) -> tuple[Scope, ...]:
+        """Return this scope and those it draws on, innermost first."""
+        return (self, *self._above)
 
     def name_of(self, scope: str) -> str | None:
         """Return the name that a budget or limit on *scope* goes by here, ``None`` where it does not apply."""
@@ -111,14 +109,15 @@ class Scope:
 
     def count_model_call(self) -> int:
         """Count a model call here and above; return how many the whole run has made."""
-        return [scope._sums.count("model_calls") for scope in self.lineage()][-1][0]  # noqa: SLF001 - our own kind
+        counts = [scope._sums.count("model_calls") for scope in self.lineage()]  # noqa: SLF001 - our own kind
+        return counts[-1][0]
 
     def count_tool_call(self, call: ToolCall) -> tuple[int, int]:
         """Count a tool call of the whole run; return how many there are now, and how many just like it."""
         key = hashlib.blake2b(
             f"{call.name}\0{call.arguments}".encode(errors="replace"), digest_size=16
         ).digest()
-        top = list(self.lineage())[-1]
+        top = self.lineage()[-1]
         total, identical = top._sums.count("tool_calls", key)  # noqa: SLF001 - our own kind
         return total, identical
 

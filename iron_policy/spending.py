@@ -6,7 +6,6 @@ stores: the ledger holds, prices price.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iron_policy.cost import flat_price, price_of
@@ -28,7 +27,9 @@ LEAST_CLAMP = 16
 class Spending:
     """Price calls and hold what they may cost."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, allows_model: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, ledger: Ledger, allows_model: Callable[[str], bool] | None = None
+    ) -> None:
         self._ledger = ledger
         self._allows_model = allows_model
         self._rungs = tuple(rung for rung in settings.when_short if rung != "deny")
@@ -53,19 +54,22 @@ class Spending:
             return request, price, None
         if price is None and not self._unpriced_allowed:
             return unknown_price(request.model)
-        refusal: PolicyDenied | None = None
+        try:
+            return request, price, self._ledger.reserve(accounts, _bound(request, price))
+        except BudgetExceeded as short:
+            return self._hold_less(request, accounts) or short
+
+    def _hold_less(
+        self, request: ModelRequest, accounts: Sequence[Account]
+    ) -> tuple[ModelRequest, ModelPrice | None, Hold | None] | None:
+        """Hold what the first rung costs that fits, ``None`` where none does."""
         for candidate in self._candidates(request, accounts):
             price = self.price_of(candidate.model, candidate.provider_name)
-            bound = (
-                price.bound(candidate.input_tokens_bound, _output(candidate), candidate.choice_count)
-                if price
-                else 0
-            )
             try:
-                return candidate, price, self._ledger.reserve(accounts, bound)
-            except BudgetExceeded as short:
-                refusal = refusal or short
-        return refusal or unknown_price(request.model)
+                return candidate, price, self._ledger.reserve(accounts, _bound(candidate, price))
+            except BudgetExceeded:
+                continue
+        return None
 
     def fits_at_all(self, accounts: Sequence[Account]) -> BudgetExceeded | None:
         """Return the refusal that any call would meet, where a budget is used up."""
@@ -76,8 +80,7 @@ class Spending:
         return None
 
     def _candidates(self, request: ModelRequest, accounts: Sequence[Account]) -> Iterator[ModelRequest]:
-        """Yield the request as asked, then as each rung alters what the rung before it left."""
-        yield request
+        """Yield the request as each rung alters what the rung before it left."""
         for rung in self._rungs:
             if rung == "clamp":
                 clamped = self._clamped(request, accounts)
@@ -86,7 +89,7 @@ class Spending:
             else:
                 model = rung.removeprefix("model:")
                 if self._may_stand_in(model, request.provider_name):
-                    request = replace(request, model=model)
+                    request = request._replace(model=model)
                     yield request
 
     def _may_stand_in(self, model: str, provider_name: str) -> bool:
@@ -104,11 +107,15 @@ class Spending:
         wanted = request.max_tokens
         if afforded < LEAST_CLAMP or (wanted is not None and wanted <= afforded):
             return None
-        return replace(request, max_tokens=afforded)
+        return request._replace(max_tokens=afforded)
 
 
-def _output(request: ModelRequest) -> int | None:
-    return 0 if request.operation_name == "embeddings" else request.max_tokens
+def _bound(request: ModelRequest, price: ModelPrice | None) -> int:
+    """Return the most that *request* can cost, in nano-dollars."""
+    if price is None:
+        return 0
+    output = 0 if request.operation_name == "embeddings" else request.max_tokens
+    return price.bound(request.input_tokens_bound, output, request.choice_count)
 
 
 def unknown_price(model: str) -> UnknownPrice:

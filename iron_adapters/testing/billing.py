@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from iron_policy.messages import Usage
@@ -101,4 +101,4 @@ class Bill:
 
 
 def _sum(one: Usage, other: Usage) -> Usage:
-    return Usage(**{each.name: getattr(one, each.name) + getattr(other, each.name) for each in fields(Usage)})
+    return Usage(*map(sum, zip(one, other, strict=True)))

@@ -7,6 +7,7 @@ closed, because nobody here knows where its texts are or what it costs.
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from iron_adapters.wire import (
@@ -171,6 +172,7 @@ _POSTED = (
 _THREADS = "/threads/"
 
 
+@lru_cache(maxsize=1024)  # bounded: paths come from callers, and some hold ids
 def codec_for(method: str, path: str) -> Codec | Pass | None:
     """Return the codec of an endpoint.
 

@@ -6,7 +6,6 @@ or charged. Where no text leaves and none returns, the request passes as it is.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iron_adapters.wire import anthropic_messages, openai_responses
@@ -39,7 +38,7 @@ def read_input_tokens(body: bytes, headers: Mapping[str, str], provider_name: st
 
 
 def _unbilled(wire: WireRequest) -> WireRequest:
-    wire.request = replace(wire.request, billed=False, max_tokens=0)
+    wire.request = wire.request._replace(billed=False, max_tokens=0)
     return wire
 
 

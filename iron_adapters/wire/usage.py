@@ -15,20 +15,23 @@ def openai_usage(usage: Any) -> Usage | None:
     """Read the usage of chat completions, completions, embeddings or responses; ``None`` where there is none."""
     if type(usage) is not dict:
         return None
-    given = _details(usage, "prompt_tokens_details", "input_tokens_details")
-    made = _details(usage, "completion_tokens_details", "output_tokens_details")
-    total = _count(usage, "prompt_tokens") or _count(usage, "input_tokens")
-    read = min(_count(given, "cached_tokens"), total)
-    written = min(_count(given, "cache_write_tokens"), total - read)
-    output = _count(usage, "completion_tokens") or _count(usage, "output_tokens")
+    counts = _counts(usage)
+    total = counts.get("prompt_tokens") or counts.get("input_tokens", 0)
+    output = counts.get("completion_tokens") or counts.get("output_tokens", 0)
+    given = _counts(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
+    made = _counts(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
+    if not given and not made:  # most replies: details are missing, or all nought
+        return Usage(uncached_input_tokens=total, output_tokens=output)
+    read = min(given.get("cached_tokens", 0), total)
+    written = min(given.get("cache_write_tokens", 0), total - read)
     return Usage(
         uncached_input_tokens=total - read - written,
         cache_read_input_tokens=read,
         cache_creation_input_tokens=written,
         output_tokens=output,
-        reasoning_output_tokens=min(_count(made, "reasoning_tokens"), output),
-        input_audio_tokens=min(_count(given, "audio_tokens"), total - read - written),
-        output_audio_tokens=min(_count(made, "audio_tokens"), output),
+        reasoning_output_tokens=min(made.get("reasoning_tokens", 0), output),
+        input_audio_tokens=min(given.get("audio_tokens", 0), total - read - written),
+        output_audio_tokens=min(made.get("audio_tokens", 0), output),
     )
 
 
@@ -39,15 +42,19 @@ def anthropic_usage(usage: Any) -> Usage | None:
     """
     if type(usage) is not dict:
         return None
-    runs = [usage, *_compactions(usage)]
-    written = sum(_count(run, "cache_creation_input_tokens") for run in runs)
-    for_an_hour = sum(_count(_details(run, "cache_creation"), "ephemeral_1h_input_tokens") for run in runs)
+    counts = _counts(usage)
+    for_an_hour = _counts(usage.get("cache_creation")).get("ephemeral_1h_input_tokens", 0)
+    for run in _compactions(usage):
+        for key, count in _counts(run).items():
+            counts[key] = counts.get(key, 0) + count
+        for_an_hour += _counts(run.get("cache_creation")).get("ephemeral_1h_input_tokens", 0)
+    written = counts.get("cache_creation_input_tokens", 0)
     for_an_hour = min(for_an_hour, written)
-    output = sum(_count(run, "output_tokens") for run in runs)
-    thinking = _count(_details(usage, "output_tokens_details"), "thinking_tokens")
+    output = counts.get("output_tokens", 0)
+    thinking = _counts(usage.get("output_tokens_details")).get("thinking_tokens", 0)
     return Usage(
-        uncached_input_tokens=sum(_count(run, "input_tokens") for run in runs),
-        cache_read_input_tokens=sum(_count(run, "cache_read_input_tokens") for run in runs),
+        uncached_input_tokens=counts.get("input_tokens", 0),
+        cache_read_input_tokens=counts.get("cache_read_input_tokens", 0),
         cache_creation_input_tokens=written - for_an_hour,
         cache_creation_1h_input_tokens=for_an_hour,
         output_tokens=output,
@@ -69,13 +76,8 @@ def _compactions(usage: dict[str, Any]) -> list[dict[str, Any]]:
     return [run for run in runs if type(run) is dict and run.get("type") == "compaction"]
 
 
-def _details(usage: dict[str, Any], *keys: str) -> dict[str, Any]:
-    for key in keys:
-        if type(value := usage.get(key)) is dict:
-            return value
-    return {}
-
-
-def _count(usage: dict[str, Any], key: str) -> int:
-    value = usage.get(key)
-    return value if type(value) is int and value > 0 else 0
+def _counts(usage: Any) -> dict[str, int]:
+    """Return the counts of an object that are positive whole numbers."""
+    if type(usage) is not dict:
+        return {}
+    return {key: value for key, value in usage.items() if type(value) is int and value > 0}

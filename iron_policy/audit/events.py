@@ -5,8 +5,7 @@ Owns the shape of an event and of a sink. Knows no attribute: those who record c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +13,10 @@ if TYPE_CHECKING:
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | tuple[Json, ...] | str | int | float | bool | None"
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEvent:
+_NONE: Final[Mapping[str, Json]] = {}
+
+
+class AuditEvent(NamedTuple):
     """Something that happened to a call, a tool or a budget."""
 
     type: str
@@ -23,7 +24,7 @@ class AuditEvent:
     time: float
     """Epoch seconds."""
     call_id: str
-    attributes: Mapping[str, Json] = field(default_factory=dict)
+    attributes: Mapping[str, Json] = _NONE
     """OpenTelemetry GenAI names (``gen_ai.*``) and our own (``iron.*``)."""
 
 

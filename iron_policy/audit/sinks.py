@@ -13,7 +13,6 @@ import threading
 import time
 import weakref
 from collections import deque
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -151,7 +150,7 @@ class JsonlSink:
             line, digest = chain.line(event)
         except TypeError:
             line, digest = chain.line(
-                replace(event, call_id=plain(event.call_id), attributes=plain(event.attributes))
+                event._replace(call_id=plain(event.call_id), attributes=plain(event.attributes))
             )
         if self._torn:
             # The rest of a line that could not be finished must not swallow this one.

@@ -35,10 +35,15 @@ class _Window:
 
 
 class RateMeter:
-    """All rate limits of one policy, over all scopes."""
+    """All rate limits of one policy, over all scopes.
+
+    Attributes:
+        counts_tokens: whether any limit is on tokens; else nobody needs to count or correct them.
+    """
 
     def __init__(self, limits: Iterable[RateLimit], clock: Callable[[], float]) -> None:
         self._limits = tuple(limits)
+        self.counts_tokens = any(limit.tokens is not None for limit in self._limits)
         self._clock = clock
         self._lock = threading.Lock()
         self._windows: dict[tuple[int, str], _Window] = {}
@@ -58,9 +63,10 @@ class RateMeter:
                 if name is None:
                     continue
                 window = self._window(index, name)
-                window.forget(now - _SECONDS[limit.window])
-                amount = 1 if limit.requests is not None else tokens
-                most = limit.requests if limit.requests is not None else limit.tokens or 0
+                oldest = now - _SECONDS[limit.window]
+                if window.used and window.used[0][0] <= oldest:
+                    window.forget(oldest)
+                amount, most = (tokens, limit.tokens or 0) if limit.requests is None else (1, limit.requests)
                 if window.total + amount > most:
                     return self._refusal(limit, window, now)
                 due.append((window, amount))
@@ -81,9 +87,12 @@ class RateMeter:
                     window.total += tokens
 
     def _window(self, index: int, name: str) -> _Window:
-        if len(self._windows) > _MOST_NAMES:
-            self._windows = {key: window for key, window in self._windows.items() if window.used}
-        return self._windows.setdefault((index, name), _Window())
+        window = self._windows.get((index, name))
+        if window is None:
+            if len(self._windows) > _MOST_NAMES:
+                self._windows = {key: window for key, window in self._windows.items() if window.used}
+            window = self._windows[index, name] = _Window()
+        return window
 
     def _refusal(self, limit: RateLimit, window: _Window, now: float) -> RateLimited:
         oldest = window.used[0][0] if window.used else now

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iron_policy.exceptions import ModelNotAllowed, ParameterNotAllowed, PolicyDenied, ToolNotAllowed
@@ -91,7 +90,7 @@ def cap_max_tokens(most: int) -> Rule:
             request.max_tokens is not None and request.max_tokens <= most
         ):
             return request
-        return replace(request, max_tokens=most)
+        return request._replace(max_tokens=most)
 
     return rule
 
