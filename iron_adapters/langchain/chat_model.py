@@ -37,7 +37,7 @@ from iron_policy.document import Policy
 from iron_policy.engine import PolicyEngine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Collection, Iterator
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.messages import BaseMessage
@@ -63,6 +63,7 @@ class IronChatModel(StandIn):
     _governor: Governor = PrivateAttr()
     _provider_name: str = PrivateAttr()
     _limit_name: str = PrivateAttr()
+    _answers: Collection[str] = PrivateAttr(default=())
 
     def __init__(
         self,
@@ -81,8 +82,12 @@ class IronChatModel(StandIn):
         self._limit_name = next((name for name in LIMITS if name in type(held).model_fields), LIMITS[0])
 
     @classmethod
-    def wrap(cls, model: BaseChatModel, policy: PolicyLike = None) -> IronChatModel:
+    def wrap(
+        cls, model: BaseChatModel, policy: PolicyLike = None, *, answers: Collection[str] = ()
+    ) -> IronChatModel:
         """Return *model*, governed.
+
+        Calls of the tools in *answers* are forms of the answer itself: they show real values without being revealed.
 
         Raises:
             TypeError: *model* is no chat model.
@@ -92,7 +97,9 @@ class IronChatModel(StandIn):
             raise TypeError(
                 f"wrap() takes a BaseChatModel, not {type(model).__name__}; wrap the model, then bind it"
             )
-        return cls(wrapped=model, policy=policy)
+        held = cls(wrapped=model, policy=policy)
+        held._answers = answers
+        return held
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], *tools: Any, **kwargs: Any) -> int:
         """Count tokens as the model does; it may ask its provider, so the texts are judged and rewritten first."""
@@ -192,7 +199,7 @@ class IronChatModel(StandIn):
         stream: bool = False,
     ) -> ChatCall | None:
         """Admit a call; return ``None`` where a seam further out already has."""
-        answers = kwargs.pop(ANSWERS, ())
+        answers = kwargs.pop(ANSWERS, self._answers)
         if is_claimed():
             return None
         prompt = Prompt(messages, {**kwargs, "stop": stop})

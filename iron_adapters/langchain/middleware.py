@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NotRequired
 from uuid import uuid4
 
 from langchain.agents.middleware.types import AgentMiddleware, AgentState, PrivateStateAttr
+from langchain.agents.structured_output import AutoStrategy, ToolStrategy
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableBinding
 
@@ -128,7 +129,7 @@ class IronMiddleware(AgentMiddleware[RunState, Any, Any]):
         """
         engine, scope = self._scope(request.state)
         with entered(scope):
-            return handler(request.override(model=_governed(request.model, engine)))
+            return handler(request.override(model=_governed(request, engine)))
 
     async def awrap_model_call(
         self,
@@ -138,7 +139,7 @@ class IronMiddleware(AgentMiddleware[RunState, Any, Any]):
         """Call the model under the policy, as :meth:`wrap_model_call` does."""
         engine, scope = self._scope(request.state)
         with entered(scope):
-            return await handler(request.override(model=_governed(request.model, engine)))
+            return await handler(request.override(model=_governed(request, engine)))
 
     def wrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]
@@ -165,9 +166,22 @@ class IronMiddleware(AgentMiddleware[RunState, Any, Any]):
             return judged_result(engine, request, await handler(admitted))
 
 
-def _governed(model: Any, engine: PolicyEngine) -> Any:
-    """Return *model*, or what it is bound to, held to the policy."""
+def _governed(request: ModelRequest[Any], engine: PolicyEngine) -> Any:
+    """Return the model of *request*, or what it is bound to, held to the policy."""
+    model: Any = request.model
     inner = model
     while isinstance(inner, RunnableBinding):
         inner = inner.bound
-    return rebound(model, inner, IronChatModel.wrap(inner, engine))
+    held = IronChatModel.wrap(inner, engine, answers=_answers(request.response_format))
+    return rebound(model, inner, held)
+
+
+def _answers(response_format: Any) -> tuple[str, ...]:
+    """Return the names of tools that stand for the agent's answer itself, so that the caller is their reader."""
+    if isinstance(response_format, AutoStrategy):
+        response_format = ToolStrategy(response_format.schema)
+    return (
+        tuple(spec.name for spec in response_format.schema_specs)
+        if isinstance(response_format, ToolStrategy)
+        else ()
+    )

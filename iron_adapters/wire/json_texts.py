@@ -34,7 +34,7 @@ SETTINGS = frozenset({"cache_control", "prompt_cache_breakpoint", "caller", "log
 """Keys whose objects hold no text of their own; log probabilities repeat the text beside them."""
 
 ENCODED = frozenset({
-    "data", "file_data", "b64_json", "result", "image_url", "url", "file_url", "image", "blob",
+    "data", "file_data", "b64_json", "base64", "result", "image_url", "url", "file_url", "image", "blob",
     "partial_image_b64",
 })  # fmt: skip
 """Keys that may hold encoded bytes, as base64 or as a ``data:`` URL, in place of text."""
