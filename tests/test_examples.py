@@ -18,6 +18,7 @@ pytest.importorskip("uvicorn", reason="the provider double needs the extra iron-
 pytest.importorskip("langchain_openai", reason="the examples need the extra iron-adapters[demo]")
 pytest.importorskip("anthropic", reason="the examples need the extra iron-adapters[demo]")
 
+from iron_adapters import uninstall
 from iron_adapters.testing.speaking import speak
 from iron_policy import load_policy
 
@@ -45,13 +46,16 @@ def double(double, monkeypatch, tmp_path):
     monkeypatch.setenv("OPENAI_BASE_URL", double.openai_url)
     monkeypatch.setenv("ANTHROPIC_BASE_URL", double.anthropic_url)
     double.answer_with(talkative)
-    return double
+    yield double
+    uninstall()
 
 
 def test_readme_opens_with_its_main_snippet():
     assert README.index("```python") < README.index("pip install") < 2000
 
 
+# Other tests have loaded libraries that install() warns of.
+@pytest.mark.filterwarnings("ignore:calls through:UserWarning")
 @pytest.mark.parametrize("code", blocks("python"))
 def test_what_the_readme_shows_runs_and_no_address_leaves(code, double, capsys):
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102 - our own document

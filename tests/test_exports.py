@@ -16,6 +16,8 @@ PACKAGES = [
     "iron_adapters.langchain",
     "iron_adapters.testing",
     "iron_adapters.wire",
+    "iron_cage",
+    "iron_sdk",
 ]
 DESIGNED = {
     "iron_policy": {
@@ -39,9 +41,11 @@ DESIGNED = {
         ),
         *("LoopDetected", "UnknownPrice"),
     },
-    "iron_adapters": {"govern"},
-    "iron_adapters.langchain": {"IronCallbackHandler", "IronChatModel", "IronMiddleware"},
+    "iron_adapters": {"govern", "install", "uninstall", "protect_agent"},
+    "iron_adapters.langchain": {"IronCallbackHandler", "IronChatModel", "IronMiddleware", "IronEmbeddings"},
     "iron_adapters.testing": {"ProviderDouble"},
+    "iron_sdk": {"protect_agent"},
+    "iron_cage": {"protect_agent"},
 }
 
 
