@@ -55,7 +55,7 @@ _PEOPLE: Final = (
     Anchor(phones.CALL_GATE, phones.CALL_STARTS, numbers.look, _NUMBERS),
     Anchor(
         r"[A-Z]\d{2}[ -]?[A-Z0-9]{4}[ -]?[A-Z0-9]{4}[ -]?[A-Z0-9]{2}|[a-z]\d{2}(?:[a-z]{4}\d{6}|\d{10})",
-        r"[A-Z]\d|[a-z]\d",
+        r"[A-Z]\d|[a-z]\d|SK",
         addresses.look_iban,
         _one("IBAN"),
     ),
@@ -144,7 +144,7 @@ class _Shapes:
 
 
 _LONGEST_SHAPE: Final = 4000
-_TELLING_LENGTH: Final = 7
+_TELLING_LENGTH: Final = 8
 """A literal of this length is rare enough in ordinary text; a shorter one needs more characters."""
 _TELLING_REST: Final = 8
 """What a literal needs behind it that its own repetition could go on."""

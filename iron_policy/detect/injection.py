@@ -125,12 +125,12 @@ PARTIAL: Final = "|".join(
 """RE2 pattern of what could become a phrase, at the end of a text."""
 
 
-_SHORTEST: Final = 5
+_MARKS: Final = "<[忽"
 
 
 def look(text: str, start: int, end: int) -> Iterator[Finding]:
     """Yield the phrase that ends around the match ``text[start:end]``, or the chat-template token in it."""
-    if end - start < _SHORTEST:
+    if text[start] not in _MARKS and len(text[start:end].split(None, 1)) == 1:
         return
     lowest = max(0, start - _REACH)
     window = text[lowest : end + 40]

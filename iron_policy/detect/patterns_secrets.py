@@ -103,7 +103,7 @@ _CODE_AND_CHAT: Final = (
         "SLACK_TOKEN",
         tuple("xoxb- xoxp- xoxa- xoxo- xoxs- xoxr- xoxc- xoxd- xoxe- xoxe.xoxp- xoxe.xoxb- xapp-".split()),
         "[0-9]{1,13}-[A-Za-z0-9-]{8,300}",
-        "[0-9]",
+        "[0-9-]",
     ),
     Shape(
         "SLACK_TOKEN",

@@ -23,10 +23,19 @@ if TYPE_CHECKING:
 
     from iron_policy.detect.linear import Pattern
 
-_DECODERS: Final = ((ESCAPE_GATE, unescape), (BASE64_GATE, debase64), (SPACED_GATE, unspace))
-_SWALLOWING: Final = re.compile(r"[^\d][^=:?\s]*[=:?\s]")
-"""How matches of the gate begin that reach over the start of a value although they led to one."""
+_DECODERS: Final = (
+    (ESCAPE_GATE, r"[%\\&]", unescape),
+    (BASE64_GATE, ".=|c2|Z2|QU|QV|eG|LS|aH", debase64),
+    (SPACED_GATE, " ", unspace),
+)
+"""What the gate looks for, what that starts with, and what undoes it."""
+_ENCODED: Final = re.compile("|".join(start for _, start, _ in _DECODERS))
+_SWALLOWING: Final = re.compile(r"(?:[a-z:-]|[A-Z][^\d])[^=:?\s]*[=:?\s]")
+"""How matches of the gate begin that reach over the start of a value."""
 _AHEAD: Final = 64
+_SHORT: Final = 6
+"""A match of this length swallows nothing."""
+_MOST_SWALLOWED: Final = 6
 
 
 class Sweep:
@@ -41,8 +50,8 @@ class Sweep:
         plain = Gate(kinds)
         self._look = plain.look
         self._plain = linear(plain.pattern)
-        self._gate = linear(Gate(kinds, [gate for gate, _ in _DECODERS] if kinds else []).pattern)
-        self._decoders = tuple((re.compile(gate), decode) for gate, decode in _DECODERS)
+        self._gate = linear(Gate(kinds, [gate for gate, _, _ in _DECODERS] if kinds else []).pattern)
+        self._decoders = tuple((re.compile(gate), decode) for gate, _, decode in _DECODERS)
         self._custom = custom
         self._wanted = kinds | {kind for kind, _ in custom}
 
@@ -59,9 +68,12 @@ class Sweep:
             if begin >= frontier + BACK:
                 break
             near = self._near(text, data, (first, last), (begin, end))
-            near += self._decoded(text, begin, seen)
-            found += near
-            whole.append((min([begin, *(f.start for f in near)]), max([end, *(f.end for f in near)])))
+            if _ENCODED.match(text, begin):
+                near += self._decoded(text, begin, seen)
+            if near:
+                found += near
+                begin, end = min([begin, *(f.start for f in near)]), max([end, *(f.end for f in near)])
+            whole.append((begin, end))
         found += self._customs(data, places, start)
         return [finding for finding in found if finding.kind in self._wanted], whole
 
@@ -71,23 +83,20 @@ class Sweep:
         if text[begin:end].isdigit():
             return [] if text[begin - 1 : begin].isdigit() else self._look(text, begin, end)
         found = self._look(text, begin, end)
-        if not text[begin].isdigit() and (not found or _SWALLOWING.match(text, begin, end)):
-            self._swallowed(text, data, span, begin, found)
+        if end - begin > _SHORT and _SWALLOWING.match(text, begin, end):
+            found += self._swallowed(text, data, span, begin)
         return found
 
-    def _swallowed(
-        self, text: str, data: bytes, span: tuple[int, int], begin: int, found: list[Finding]
-    ) -> None:
-        """Add to *found* what starts inside a match that reaches over the start of a value."""
+    def _swallowed(self, text: str, data: bytes, span: tuple[int, int], begin: int) -> Iterator[Finding]:
+        """Yield what the first few matches inside a match lead to that reaches over the starts of values."""
         first, last = span
-        while True:
+        for _ in range(_MOST_SWALLOWED):
             match = next(self._plain.finditer(data, first + 1, min(len(data), last + _AHEAD)), None)
             if match is None or match.span()[0] >= last:
                 return
             inner_first, inner_last = match.span()
             begin += _length(data, first, inner_first)
-            inner = self._look(text, begin, begin + _length(data, inner_first, inner_last))
-            found += inner
+            yield from self._look(text, begin, begin + _length(data, inner_first, inner_last))
             first = inner_first
 
     def _decoded(self, text: str, begin: int, seen: list[int]) -> list[Finding]:
