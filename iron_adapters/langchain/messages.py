@@ -113,12 +113,10 @@ def walk_fields(
     role: Role,
     place: str,
     tool_name: str | None = None,
-    *,
-    in_json: bool = False,
 ) -> None:
     """List the texts of one message, whose *fields* are as :func:`fields_of` returns them.
 
-    *tool_name* is the tool whose result it is; *in_json* says that its content is JSON, asked for as such.
+    *tool_name* is the tool whose result it is.
     """
     for name, value in fields.items():
         if name == "content" and type(value) is list:
@@ -134,7 +132,7 @@ def walk_fields(
             for index, call in enumerate(value):
                 walk_call(texts, call, role, f"{place}.{name}[{index}]")
         else:
-            texts.add(fields, name, role, f"{place}.{name}", tool_name, in_json and name == "content")
+            texts.add(fields, name, role, f"{place}.{name}", tool_name)
 
 
 def walk_call(texts: JsonTexts, call: dict[str, Any], role: Role, place: str) -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from langchain_core.messages import BaseMessage
-    from langchain_core.outputs import ChatResult, LLMResult
+
+    from iron_policy.messages import Text
 
 _TIERS = ("", "priority_", "flex_")
 
@@ -53,10 +54,7 @@ class Reply:
     @property
     def response(self) -> ModelResponse:
         """What the engine reviews."""
-        texts = tuple(
-            text._replace(tool_name=None) if text.tool_name in self._answers else text
-            for text in self._walk(self._fields).texts
-        )
+        texts = tuple(map(self._as_read, self._walk(self._fields).texts))
         messages = [choice.message for choice in self._choices]
         return ModelResponse(
             model=next((name for choice in self._choices if (name := model_of(choice, self._output))), None),
@@ -75,10 +73,15 @@ class Reply:
             for choice, old, new in zip(self._choices, self._fields, fields, strict=True)
         ]
 
+    def _as_read(self, text: Text) -> Text:
+        if text.tool_name in self._answers:
+            return text._replace(tool_name=None)
+        return text._replace(in_json=True) if self._in_json and ".content" in text.place else text
+
     def _walk(self, fields: list[dict[str, Any]]) -> JsonTexts:
         texts = JsonTexts()
         for index, part in enumerate(fields):
-            walk_fields(texts, part, "assistant", f"choices[{index}]", in_json=self._in_json)
+            walk_fields(texts, part, "assistant", f"choices[{index}]")
         return texts
 
 
@@ -179,10 +182,3 @@ def normalised(reported: Mapping[str, Any]) -> Usage:
 
 def _sum(details: Mapping[str, Any], *keys: str) -> int:
     return sum(details.get(key) or 0 for key in keys)
-
-
-def reply_of(result: ChatResult | LLMResult, choices: Sequence[Any], **how: Any) -> Reply:
-    """Return the reply of which LangChain's *result* tells."""
-    return Reply(
-        [choice for choice in choices if isinstance(choice, ChatGeneration)], result.llm_output, **how
-    )

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import json
 import logging
 import operator
 import pickle
@@ -368,12 +369,9 @@ def test_a_model_within_a_model_is_charged_once(double):
     assert events(governing)[0]["gen_ai.request.model"] == "gpt-4o-mini"
 
 
-@every_seam
-async def test_a_model_in_memory_is_governed_by_its_wrapper_in_every_style(govern):
-    if govern is handled:
-        pytest.skip("see above")
+async def test_a_model_in_memory_is_governed_by_its_wrapper_in_every_style():
     governing = engine(safety={"output": {"pii": "redact"}})
-    model = govern(in_memory(*[f"Her address is {ADDRESS}."] * 9), governing)
+    model = IronChatModel.wrap(in_memory(*[f"Her address is {ADDRESS}."] * 9), governing)
     expected = "Her address is [REDACTED_EMAIL]."
 
     assert model.invoke("Where?").text == expected
@@ -520,6 +518,30 @@ def test_an_agent_asks_a_wrapped_model_for_structured_output_as_it_asks_the_mode
 
     assert bodies[0] == bodies[1]
     assert bodies[0]["response_format"]["type"] == "json_schema"
+
+
+@every_provider
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_structured_answer_holds_the_real_value_whatever_is_in_it(double, model, method, streamed):
+    from pydantic import BaseModel
+
+    class Letter(BaseModel):
+        to: str
+
+    def speaker(asked):
+        said = {"to": asked.user_text}
+        return Reply(tool_calls=(ToolUse("Letter", said),)) if asked.tools else json.dumps(said)
+
+    double.answer_with(speaker)
+    policy = {"safety": {"custom": [{"kind": "NICKNAME", "pattern": 'Bob "the \\w+"', "action": "tokenize"}]}}
+    letters = IronChatModel.wrap(model(double), policy).with_structured_output(Letter, method=method)
+
+    letter = list(letters.stream('Bob "the rock"'))[-1] if streamed else letters.invoke('Bob "the rock"')
+
+    assert letter.to == 'Bob "the rock"'
+    assert "rock" not in double.requests.last.text
 
 
 def test_a_wrapped_model_copies_and_pickles_as_far_as_the_model_does():
