@@ -12,7 +12,16 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from iron_adapters.langchain.messages import ARGUMENTS, copied, fields_of, walk_fields
-from iron_adapters.langchain.pieces import Path, Piece, alone, is_end, label_of, pieces_of, with_fields
+from iron_adapters.langchain.pieces import (
+    Path,
+    Piece,
+    alone,
+    is_end,
+    label_of,
+    pieces_of,
+    places_in,
+    with_fields,
+)
 from iron_adapters.langchain.replies import finish_reason_of, model_of, normalised, parsed_anew
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_policy.messages import Channel, ToolCall, Usage
@@ -61,9 +70,9 @@ class ChunkReview:
         self._note(chunk)
         fields = copied(fields_of(chunk.message))
         pieces = list(pieces_of(fields))
-        if pieces or is_end(chunk):
-            going_on = {piece.path for piece in pieces}
-            yield from self._close([path for path in self._open if path not in going_on])
+        going_on = places_in(fields)
+        if going_on or is_end(chunk):
+            yield from self._close([path for path in self._open if path[:2] not in going_on])
         altered = [self._push(piece) for piece in pieces]
         altered.append(self._whole(fields, pieces))
         if (parsed := chunk.message.additional_kwargs.get("parsed")) is not None and self._altered:

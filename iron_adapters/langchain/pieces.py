@@ -71,6 +71,16 @@ def pieces_of(fields: dict[str, Any]) -> Iterator[Piece]:
             yield Piece(value, "arguments", ("additional_kwargs", key, "arguments"), ())
 
 
+def places_in(fields: dict[str, Any]) -> set[Path]:
+    """Return the beginnings of the paths that a chunk goes on with, also where it brings no text: a text elsewhere has ended."""
+    content = fields.get("content")
+    blocks = content if type(content) is list else ()
+    places: set[Path] = {("content", ("#", label_of(block))) for block in blocks if type(block) is dict}
+    places |= {("tool_call_chunks", ("#", label_of(call))) for call in fields.get("tool_call_chunks", ())}
+    places |= {("additional_kwargs", key) for key in fields.get("additional_kwargs", ())}
+    return places | {("content",)} if type(content) is str else places
+
+
 def _pieces_of_block(block: dict[str, Any]) -> Iterator[Piece]:
     labels = {key: block[key] for key in _LABELS if key in block}
     way = ("content", ("#", label_of(block)))
