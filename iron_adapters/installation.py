@@ -25,7 +25,7 @@ from iron_adapters.wire import codec_for
 from iron_policy.document import Policy
 from iron_policy.engine import PolicyEngine
 from iron_policy.exceptions import PolicyDenied
-from iron_policy.scope import current_scope
+from iron_policy.scope import current_scope, process_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,9 +55,9 @@ def ensure_patched() -> None:
         PatchError: a library has no such method, or not with these parameters.
     """
     for name in ("httpx", "httpx2"):
-        http = sys.modules.get(name)
-        if http is not None and (getattr(http, "Client", None), _METHOD) not in _originals:
-            _patch(http)
+        client = getattr(sys.modules.get(name), "Client", None)  # none yet, while another thread imports it
+        if client is not None and (client, _METHOD) not in _originals:
+            _patch(sys.modules[name])
 
 
 class Installation:
@@ -116,11 +116,15 @@ def install(policy: PolicyLike = None) -> Installation:
 
 
 def uninstall() -> None:
-    """Undo :func:`install`: put back every method that no other library has wrapped since."""
+    """Undo :func:`install`: put back every method that no other library has wrapped since.
+
+    In a process that is governed from outside (``iron-runtime run``) the patch stays, and so does that policy.
+    """
     global _installed  # noqa: PLW0603 - installation is a state of the process
     _installed = None
     set_default_engine(None)
-    unpatch()
+    if process_scope() is None:
+        unpatch()
 
 
 class UngovernedWarning(UserWarning):

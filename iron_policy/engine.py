@@ -126,12 +126,11 @@ class PolicyEngine:
             ToolNotAllowed: the tool must not run.
         """
         scope = scope or current_scope() or self.implicit_scope
+        if scope.objection is not None and (stopped := scope.objection()) is not None:
+            self._refuse_tool(call.name, scope, stopped)
+            raise stopped
         if self._allows_tool is not None and not self._allows_tool(call.name):
-            denied = denied_tool(call.name)
-            self.recorder.tool_refused(call.name, scope, denied)
-            scope.record_refusal()
-            if self.enforces:
-                raise denied
+            self._refuse_tool(call.name, scope, denied_tool(call.name))
         if self.enforces and self.reveals(call.name):
             return call._replace(arguments=scope.vault.restore(call.arguments, in_json=True))
         return call
@@ -144,17 +143,19 @@ class PolicyEngine:
         """
         denied = self.content.refusal(self.content.judge(texts))
         if denied is not None:
-            scope = scope or current_scope() or self.implicit_scope
-            self.recorder.tool_refused(name, scope, denied)
-            scope.record_refusal()
-            if self.enforces:
-                raise denied
+            self._refuse_tool(name, scope or current_scope() or self.implicit_scope, denied)
 
     def refuse(self, call: Call, denied: PolicyDenied) -> None:
         """Record a refusal and raise it; in monitor mode only record it."""
         denied.call_id = call.id
         self.recorder.refused(call, denied)
         call.scope.record_refusal()
+        if self.enforces:
+            raise denied
+
+    def _refuse_tool(self, name: str, scope: Scope, denied: PolicyDenied) -> None:
+        self.recorder.tool_refused(name, scope, denied)
+        scope.record_refusal()
         if self.enforces:
             raise denied
 
@@ -255,7 +256,10 @@ class PolicyEngine:
 
     def _judge(self, call: Call) -> None:
         """Hold *call* against what neither costs nor counts: its model, tools, parameters and texts."""
-        request = call.request
+        request, scope = call.request, call.scope
+        if scope.objection is not None and (stopped := scope.objection()) is not None:
+            self.refuse(call, stopped)
+            raise stopped  # also where the policy only watches: whoever stops a run means it
         for rule in self._rules:
             outcome = rule(request)
             if isinstance(outcome, PolicyDenied):

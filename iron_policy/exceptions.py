@@ -14,6 +14,7 @@
     │   ├── RateLimited        too many requests or tokens in a window
     │   ├── CircuitOpen        the provider failed too often just now
     │   ├── LoopDetected       the run calls too often, or the same tool again and again
+    │   ├── RunStopped         somebody has stopped the run from outside
     │   ├── UnknownPrice       a budget applies and the model has no price
     │   └── GovernanceFailed   a detector or a store failed, and the policy fails closed
     ├── WireError          a body that cannot be read
@@ -174,6 +175,12 @@ class LoopDetected(PolicyDenied):
     """The run has called too often, or the same tool with the same arguments again and again."""
 
     code = "loop_detected"
+
+
+class RunStopped(PolicyDenied):
+    """The run has been stopped from outside; nothing more of it is sent."""
+
+    code = "run_stopped"
 
 
 class UnknownPrice(PolicyDenied):

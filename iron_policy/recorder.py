@@ -22,11 +22,19 @@ if TYPE_CHECKING:
     from iron_policy.scope import Scope
 
 
+_watching: list[Sink] = []
+
+
+def watch_all(sink: Sink) -> None:
+    """Let *sink* have the events of every engine that this process makes from now on, besides the engine's own sinks."""
+    _watching.append(sink)
+
+
 class Recorder:
     """Hand events to the sinks of one engine."""
 
     def __init__(self, sinks: Sequence[Sink], *, monitor: bool) -> None:
-        self.sinks = tuple(sinks)
+        self.sinks = (*sinks, *_watching)
         self._monitor = monitor
 
     def admitted(self, call: Call, content: Sequence[str] | None) -> None:

@@ -17,20 +17,33 @@ from iron_policy.cost import to_usd
 from iron_policy.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from decimal import Decimal
 
     from iron_policy.budget import Account
     from iron_policy.engine import PolicyEngine
+    from iron_policy.exceptions import PolicyDenied
     from iron_policy.messages import ToolCall, Usage
     from iron_policy.redact import Vault
 
 _current: ContextVar[Scope | None] = ContextVar("iron_scope", default=None)
+_process: list[Scope] = []
 
 
 def current_scope() -> Scope | None:
     """Return the innermost scope that is open here, if one is."""
-    return _current.get()
+    scope = _current.get()
+    return scope if scope is not None or not _process else _process[0]
+
+
+def process_scope() -> Scope | None:
+    """Return the run that this whole process is, if it is one."""
+    return _process[0] if _process else None
+
+
+def be_one_run(scope: Scope | None) -> None:
+    """Let *scope* hold wherever none is open, in every thread: this process is one run. ``None`` ends that."""
+    _process[:] = [] if scope is None else [scope]
 
 
 @contextmanager
@@ -84,6 +97,8 @@ class Scope:
         self.counts_loops = counts_loops
         self.governs_wire: bool = parent.governs_wire if parent else False
         """Whether calls in this scope that no other seam sees are to be governed on the wire."""
+        self.objection: Callable[[], PolicyDenied | None] | None = parent.objection if parent else None
+        """Asked before each call and each tool, where somebody outside may stop the run. It holds in every mode."""
         self.accounts_by_engine: dict[PolicyEngine, tuple[Account, ...]] = {}
         self._sums = Tally()
         self._findings = Tally()
@@ -109,7 +124,7 @@ class Scope:
 
     def count_model_call(self) -> int:
         """Count a model call here and above; return how many the whole run has made."""
-        counts = [scope._sums.count("model_calls") for scope in self.lineage()]  # noqa: SLF001 - our own kind
+        counts = [scope._sums.count("model_calls") for scope in self._counting()]  # noqa: SLF001 - our own kind
         return counts[-1][0]
 
     def count_tool_call(self, call: ToolCall) -> tuple[int, int]:
@@ -117,9 +132,14 @@ class Scope:
         key = hashlib.blake2b(
             f"{call.name}\0{call.arguments}".encode(errors="replace"), digest_size=16
         ).digest()
-        top = self.lineage()[-1]
+        top = self._counting()[-1]
         total, identical = top._sums.count("tool_calls", key)  # noqa: SLF001 - our own kind
         return total, identical
+
+    def _counting(self) -> Sequence[Scope]:
+        """Return this scope and those above it, up to the outermost that counts loops: a whole process may not."""
+        lineage = self.lineage()
+        return lineage if lineage[-1].counts_loops else [scope for scope in lineage if scope.counts_loops]
 
     def record(self, *, usage: Usage | None, cost_nanodollars: int) -> None:
         """Add a call that has ended to the sums, here and above."""
