@@ -119,10 +119,11 @@ class Exchange:
         try:
             if (texts := call.texts) is not None:
                 wire.rewrite(texts)
-            if call.max_tokens is not None:
-                wire.set_max_tokens(call.max_tokens)
-            if call.model is not None:
-                wire.set_model(call.model)
+            if call.request is not call.asked:
+                if call.max_tokens is not None:
+                    wire.set_max_tokens(call.max_tokens)
+                if call.model is not None:
+                    wire.set_model(call.model)
             wire.ask_for_usage()
             return wire.body()
         except BaseException as error:

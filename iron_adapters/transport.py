@@ -48,47 +48,49 @@ class Seam:
 
     def send(self, request: Any, forward: Callable[[Any], Any]) -> Any:
         """Send *request* through *forward* if the policy admits it; return the reply that the caller may see."""
-        request.read()
+        content = request.read()
         try:
-            exchange = self._begin(request)
+            exchange = self._begin(request, content)
         except IronError as error:
             return self._refusal(request, error)
         if exchange is None:
             return forward(request)
         claim = claim_here()
         try:
-            response = forward(outgoing(request, exchange.body))
-            if is_stream(response):
+            response = forward(request if exchange.body is content else rebuilt(request, exchange.body))
+            is_stream, is_encoded = shape_of(response)
+            if is_stream:
                 return self._with_stream(request, response, exchange)
-            body = read_body(response)
+            body = read_body(response, is_encoded=is_encoded)
         except BaseException as error:
             exchange.broke(error, sent=was_sent(error))
             raise
         finally:
             give_back(claim)
-        return self._with_body(request, response, exchange, body)
+        return self._with_body(request, response, exchange, body, is_encoded=is_encoded)
 
     async def send_async(self, request: Any, forward: Callable[[Any], Awaitable[Any]]) -> Any:
         """Send *request* through *forward* if the policy admits it; return the reply that the caller may see."""
-        await request.aread()
+        content = await request.aread()
         try:
-            exchange = self._begin(request)
+            exchange = self._begin(request, content)
         except IronError as error:
             return self._refusal(request, error)
         if exchange is None:
             return await forward(request)
         claim = claim_here()
         try:
-            response = await forward(outgoing(request, exchange.body))
-            if is_stream(response):
+            response = await forward(request if exchange.body is content else rebuilt(request, exchange.body))
+            is_stream, is_encoded = shape_of(response)
+            if is_stream:
                 return self._with_stream(request, response, exchange)
-            body = await aread_body(response)
+            body = await aread_body(response, is_encoded=is_encoded)
         except BaseException as error:
             exchange.broke(error, sent=was_sent(error))
             raise
         finally:
             give_back(claim)
-        return self._with_body(request, response, exchange, body)
+        return self._with_body(request, response, exchange, body, is_encoded=is_encoded)
 
     def own_error(self, request: Any, error: IronError) -> IronError:
         """Return *error* as the SDK's own that sent *request*."""
@@ -104,19 +106,21 @@ class Seam:
         surface_refusals()
         return refusal_response(own, request)
 
-    def _begin(self, request: Any) -> Exchange | None:
+    def _begin(self, request: Any, content: bytes) -> Exchange | None:
         url = request.url
         provider_name = provider_of(self.engine.policy, url.host, url.port)
-        sent = Sent(request.method, url.path, request.headers, request.content, provider_name)
+        sent = Sent(request.method, url.path, request.headers, content, provider_name)
         return Exchange.begin(self.engine, self.scope, sent)
 
-    def _with_body(self, request: Any, response: Any, exchange: Exchange, body: bytes) -> Any:
+    def _with_body(
+        self, request: Any, response: Any, exchange: Exchange, body: bytes, *, is_encoded: bool
+    ) -> Any:
         try:
             seen = exchange.reply(response.status_code, body)
         except IronError as error:
             return self._refusal(request, error)
         stream = module_of(response).ByteStream(seen)
-        if seen is not body or is_encoded(response):
+        if seen is not body or is_encoded:
             return replaced(response, stream)
         response.stream = stream
         return response
@@ -131,10 +135,8 @@ class Seam:
         return replaced(response, cls(decoded(response), exchange.stream(), partial(self.own_error, request)))
 
 
-def outgoing(request: Any, body: bytes) -> Any:
-    """Return *request* with *body*; itself where nothing changed."""
-    if body is request.content:
-        return request
+def rebuilt(request: Any, body: bytes) -> Any:
+    """Return *request* with *body* in place of its own."""
     headers = [
         (name, value) for name, value in request.headers.raw if name.decode("latin-1").lower() not in _REBUILT
     ]
@@ -143,9 +145,9 @@ def outgoing(request: Any, body: bytes) -> Any:
     )
 
 
-def read_body(response: Any) -> bytes:
+def read_body(response: Any, *, is_encoded: bool) -> bytes:
     """Read a whole reply, decoded."""
-    if is_encoded(response):
+    if is_encoded:
         whole: bytes = decoded(response).read()
         return whole
     try:
@@ -154,20 +156,15 @@ def read_body(response: Any) -> bytes:
         response.stream.close()
 
 
-async def aread_body(response: Any) -> bytes:
+async def aread_body(response: Any, *, is_encoded: bool) -> bytes:
     """Read a whole reply, decoded."""
-    if is_encoded(response):
+    if is_encoded:
         whole: bytes = await decoded(response).aread()
         return whole
     try:
         return b"".join([data async for data in response.stream])
     finally:
         await response.stream.aclose()
-
-
-def is_encoded(response: Any) -> bool:
-    """Tell whether the body of *response* is compressed."""
-    return "content-encoding" in response.headers
 
 
 def decoded(response: Any) -> Any:
@@ -185,10 +182,16 @@ def replaced(response: Any, stream: Any) -> Any:
     return response
 
 
-def is_stream(response: Any) -> bool:
-    """Tell whether *response* is a stream of server-sent events."""
-    content_type: str = response.headers.get("content-type", "")
-    return response.status_code < 300 and content_type.lower().startswith("text/event-stream")  # noqa: PLR2004
+def shape_of(response: Any) -> tuple[bool, bool]:
+    """Tell whether *response* is a stream of server-sent events, and whether it is compressed; in one look at its headers."""
+    is_stream = is_encoded = False
+    for name, value in response.headers.raw:
+        match name.lower():
+            case b"content-type":
+                is_stream = response.status_code < 300 and value.lower().startswith(b"text/event-stream")  # noqa: PLR2004
+            case b"content-encoding":
+                is_encoded = True
+    return is_stream, is_encoded
 
 
 def was_sent(error: BaseException) -> bool:

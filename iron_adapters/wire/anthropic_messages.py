@@ -72,7 +72,8 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
     document = load_request(body)
     texts = JsonTexts()
     for key in document:
-        _walk_top(texts, document, key)
+        if key not in _SETTINGS:
+            _walk_top(texts, document, key)
     model = model_of(document)
     tools = document.get("tools")
     names = tool_names(tools)
@@ -102,7 +103,7 @@ def _walk_top(texts: JsonTexts, document: dict[str, Any], key: str) -> None:
         walk_tools(texts, document, key, key)
     elif key in {"output_config", "output_format"} and type(value) is dict:
         walk_schema(texts, value, key)
-    elif key not in _SETTINGS:
+    else:
         texts.walk(document, key, "user", key)
 
 

@@ -48,18 +48,21 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
     document = load_request(body)
     texts = JsonTexts()
     for key in document:
-        _walk_top(texts, document, key)
+        if key not in _KNOWN_SETTINGS:
+            _walk_top(texts, document, key)
     model = model_of(document)
     request = ModelRequest(
         provider_name=provider_name,
         model=model,
         texts=tuple(texts.texts),
-        tool_names=tool_names(document.get("tools")) + tool_names(document.get("functions")),
+        tool_names=tool_names(document.get("tools"), document.get("functions")),
         parameter_names=tuple(document),
         max_tokens=limit_of(document, _LIMITS),
         choice_count=count_of(document, "n"),
         stream=bool(document.get("stream")),
-        input_tokens_bound=_bound(len(body), document, texts, model, provider_name),
+        input_tokens_bound=None
+        if "web_search_options" in document or "search" in model
+        else bound_of(len(body), texts.media, model, provider_name),
         retry_count=retry_count(headers),
     )
     return UsageOnRequest(body, document, texts, request, limit_keys(provider_name))
@@ -83,7 +86,7 @@ def _walk_top(texts: JsonTexts, document: dict[str, Any], key: str) -> None:
         walk_format(texts, document, key, key)
     elif key == "metadata":
         texts.walk_values(document, key, "user", key)
-    elif key not in _KNOWN_SETTINGS:
+    else:
         texts.walk(document, key, "user", key)
 
 
@@ -168,14 +171,6 @@ def _name(holder: dict[str, Any]) -> str | None:
     return name if type(name) is str else None
 
 
-def _bound(
-    size: int, document: dict[str, Any], texts: JsonTexts, model: str, provider_name: str
-) -> int | None:
-    if "web_search_options" in document or "search" in model:
-        return None
-    return bound_of(size, texts.media, model, provider_name)
-
-
 def read_response(body: bytes) -> WireResponse:
     """Read a whole chat completion, or an error in its place.
 
@@ -209,7 +204,8 @@ def _read_choice(
     message = choice.get("message")
     if type(message) is dict:
         walk_message(texts, message, "assistant", f"choices[{index}].message")
-        calls.extend(tool_calls_of(message))
+        if "tool_calls" in message or "function_call" in message:
+            calls.extend(tool_calls_of(message))
     if type(reason := choice.get("finish_reason")) is str:
         reasons.append(reason)
     if choice.get("logprobs"):

@@ -59,7 +59,8 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
     document = load_request(body)
     texts = JsonTexts()
     for key in document:
-        _walk_top(texts, document, key)
+        if key not in _SETTINGS:
+            _walk_top(texts, document, key)
     model = model_of(document)
     request = ModelRequest(
         provider_name=provider_name,
@@ -91,7 +92,7 @@ def _walk_top(texts: JsonTexts, document: dict[str, Any], key: str) -> None:
     elif key == "prompt" and type(value) is dict:
         if "variables" in value:
             texts.walk(value, "variables", "user", "prompt.variables")
-    elif key not in _SETTINGS:
+    else:
         texts.walk(document, key, "user", key)
 
 

@@ -22,9 +22,13 @@ _SETTINGS = frozenset(
 )
 
 
-def tool_names(tools: Any) -> tuple[str, ...]:
+def tool_names(*offers: Any) -> tuple[str, ...]:
     """Return the names of the tools offered; a server's own tool without a name goes by its type."""
-    return tuple(_names(tools)) if type(tools) is list else ()
+    names: tuple[str, ...] = ()
+    for tools in offers:
+        if type(tools) is list:
+            names += tuple(_names(tools))
+    return names
 
 
 def _names(tools: Iterable[Any]) -> Iterable[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 
 class Rates(NamedTuple):
@@ -54,11 +54,12 @@ def bound(tiers: Sequence[Tier], input_tokens: int, output_tokens: int) -> int:
 
     Not merely the last tier reached: a table may have a tier that is cheaper than the one before it.
     """
+    if len(tiers) == 1:  # most prices
+        rates = tiers[0].rates
+        return input_tokens * rates.dearest_input + output_tokens * rates.dearest_output
     return max(
-        [
-            tokens * rates.dearest_input + output_tokens * rates.dearest_output
-            for tokens, rates in _reachable(tiers, input_tokens)
-        ]
+        tokens * rates.dearest_input + output_tokens * rates.dearest_output
+        for tokens, rates in _reachable(tiers, input_tokens)
     )
 
 
@@ -78,14 +79,8 @@ def affordable_output(tiers: Sequence[Tier], input_tokens: int, money: int) -> i
     return most
 
 
-def _reachable(tiers: Sequence[Tier], input_tokens: int) -> Iterable[tuple[int, Rates]]:
-    """Return each tier that a call of at most *input_tokens* can fall into, with the most input it has there."""
-    if len(tiers) == 1:  # most prices
-        return ((input_tokens, tiers[0].rates),)
-    return _tiers_reached(tiers, input_tokens)
-
-
-def _tiers_reached(tiers: Sequence[Tier], input_tokens: int) -> Iterator[tuple[int, Rates]]:
+def _reachable(tiers: Sequence[Tier], input_tokens: int) -> Iterator[tuple[int, Rates]]:
+    """Yield each tier that a call of at most *input_tokens* can fall into, with the most input it has there."""
     for tier, following in zip(tiers, (*tiers[1:], None), strict=True):
         if tier.above >= input_tokens and tier.above >= 0:
             return

@@ -82,6 +82,8 @@ def review_text(
         ContentBlocked: a finding's action is ``block``.
     """
     findings = scanner.scan(text)
+    if not findings:
+        return (vault.restore(text, in_json=in_json) if restore else text), findings
     refuse_blocked(findings, action_of)
     between = restorer(vault, restore=restore, in_json=in_json)
     return replaced(text, findings, action_of, vault, between=between, in_json=in_json), findings

@@ -62,7 +62,7 @@ class RateMeter:
                 name = name_of(limit.scope)
                 if name is None:
                     continue
-                window = self._window(index, name)
+                window = self._windows.get((index, name)) or self._begin(index, name)
                 oldest = now - _SECONDS[limit.window]
                 if window.used and window.used[0][0] <= oldest:
                     window.forget(oldest)
@@ -82,16 +82,14 @@ class RateMeter:
             for index, limit in enumerate(self._limits):
                 name = name_of(limit.scope)
                 if limit.tokens is not None and name is not None:
-                    window = self._window(index, name)
+                    window = self._windows.get((index, name)) or self._begin(index, name)
                     window.used.append((now, tokens))
                     window.total += tokens
 
-    def _window(self, index: int, name: str) -> _Window:
-        window = self._windows.get((index, name))
-        if window is None:
-            if len(self._windows) > _MOST_NAMES:
-                self._windows = {key: window for key, window in self._windows.items() if window.used}
-            window = self._windows[index, name] = _Window()
+    def _begin(self, index: int, name: str) -> _Window:
+        if len(self._windows) > _MOST_NAMES:
+            self._windows = {key: window for key, window in self._windows.items() if window.used}
+        window = self._windows[index, name] = _Window()
         return window
 
     def _refusal(self, limit: RateLimit, window: _Window, now: float) -> RateLimited:

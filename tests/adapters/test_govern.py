@@ -334,9 +334,7 @@ def test_a_provider_that_ignores_the_limit_is_cut_with_a_proper_end(client, doub
 
     def admit_shortly(request, **kwargs):
         call = admit(request, **kwargs)
-        call.request = type(request)(
-            **{name: getattr(call.request, name) for name in request.__slots__} | {"max_tokens": 20}
-        )
+        call.request = call.request._replace(max_tokens=20)
         return call
 
     governing.admit = admit_shortly
