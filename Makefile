@@ -3,6 +3,7 @@
 PYTHON ?= $(shell .ci/python)
 DEMO := .venv-demo/bin/python
 TEST := .venv-test/bin/python
+FRAMEWORKS := .venv-frameworks/bin/python
 LINT := .venv-lint/bin
 BENCH := .venv-bench/bin/python
 COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
@@ -10,7 +11,7 @@ COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --generate-hashes --n
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check lint format record matrix bench lock clean
+.PHONY: help demo test frameworks slow check lint format record matrix bench lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +23,10 @@ test: .venv-test/.made  ## Run all tests but the slow ones
 	@slow=$$(grep -rl --include='test_*.py' 'mark\.slow' tests | sort | tr '\n' ' '); \
 		echo "Left out: tests marked slow, which 'make slow' runs$${slow:+ (in $$slow)}"
 	$(TEST) -m pytest -n auto -m 'not slow' $(PYTEST_ARGS)
+
+frameworks: .venv-frameworks/.made  ## Run the adapters' tests beside CrewAI, LlamaIndex and the SDKs' older line
+	@echo "Left out: LangChain's tests, which 'make test' runs: CrewAI does not allow what it needs (openai 3)"
+	$(FRAMEWORKS) -m pytest -n auto -m 'not slow' tests/adapters $(PYTEST_ARGS)
 
 slow: .venv-test/.made  ## Run the tests that take long
 	$(TEST) -m pytest -m slow --timeout=900 $(PYTEST_ARGS)
@@ -55,12 +60,13 @@ bench: .venv-bench/.made  ## Measure, and write benchmarks/results/
 lock: .venv-uv/bin/uv  ## Resolve requirements/*.txt anew from pyproject.toml
 	echo 'uv' | $(COMPILE) --upgrade -o requirements/uv.txt -
 	$(COMPILE) --upgrade -o requirements/test.txt --extra all --extra demo --group test pyproject.toml
+	$(subst --universal,,$(COMPILE)) --upgrade -o requirements/frameworks.txt --extra crewai --extra llama-index --extra testing --extra compression --extra cli --group frameworks pyproject.toml
 	$(COMPILE) -o requirements/demo.txt -c requirements/test.txt --extra demo pyproject.toml
 	$(COMPILE) --upgrade -o requirements/lint.txt -c requirements/test.txt --extra all --extra demo --group test --group lint pyproject.toml
 	$(COMPILE) --upgrade -o requirements/bench.txt -c requirements/test.txt --extra all --extra demo --group bench pyproject.toml
 
 clean:  ## Remove environments, caches and what runs have left
-	rm -rf .venv-demo .venv-test .venv-lint .venv-bench .venv-uv
+	rm -rf .venv-demo .venv-test .venv-frameworks .venv-lint .venv-bench .venv-uv
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* build dist
 	find iron_policy iron_adapters tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 

@@ -21,7 +21,7 @@ import inspect
 import os
 from contextlib import ExitStack
 from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from iron_adapters.agent_settings import BudgetConfig, ReliabilityConfig, SafetyConfig, adjusted
 from iron_adapters.installation import ensure_patched
@@ -42,6 +42,22 @@ R = TypeVar("R")
 __all__ = ["BudgetConfig", "ReliabilityConfig", "SafetyConfig", "carry", "protect_agent"]
 
 
+@overload
+def protect_agent(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def protect_agent(
+    *,
+    budget_usd: float | None = None,
+    ic_token: str | None = None,
+    budget: BudgetConfig | None = None,
+    safety: SafetyConfig | None = None,
+    reliability: ReliabilityConfig | None = None,
+    policy: PolicyLike = None,
+    agent: str | None = None,
+    user: str | None = None,
+    path: str | None = None,
+    on_end: Callable[[RunSummary], object] | None = None,
+) -> Protection: ...
 def protect_agent(
     function: Callable[..., Any] | None = None,
     /,

@@ -41,7 +41,8 @@ _installed: Governor | None = None
 _LOOK_FOR_NOTHING = dict.fromkeys(
     ("input", "output"), dict.fromkeys(("pii", "secrets", "injection"), "allow")
 )
-_UNSEEN = {"botocore": "boto3 (Bedrock)", "grpc": "gRPC", "websockets": "websockets (realtime)"}
+_UNSEEN = {"botocore": "boto3 (Bedrock)", "grpc": "gRPC"}
+"""Those that are loaded by hardly anyone who does not call a provider with them, unlike requests, aiohttp, websockets."""
 
 
 class PatchError(RuntimeError):
