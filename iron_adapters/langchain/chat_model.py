@@ -3,16 +3,17 @@
 
 Usage::
 
+    from langchain_anthropic import ChatAnthropic
     from iron_adapters.langchain import IronChatModel
 
     model = IronChatModel(model="gpt-4o-mini", policy={"budgets": [{"scope": "run", "limit_usd": 1.00}]})
     model.invoke("Write to jane@example.com")  # the provider reads <EMAIL_...>, the reply names her again
-    governed = IronChatModel.wrap(any_chat_model, policy="policy.yaml")
+    IronChatModel.wrap(ChatAnthropic(model="claude-haiku-4-5")).invoke("Write to jane@example.com")
 
 It stands in for the model it holds: the same callbacks (fired once), tools, structured output, streams, profile and
 errors; only ``PolicyDenied`` is new. It needs no HTTP, so it governs models on boto3, gRPC or in memory too. Under an
-``IronCallbackHandler`` the call is charged to the handler's policy, and judged by its own as well. Not covered: what is called on the
-provider's own client, such as ``model.root_client``.
+``IronCallbackHandler`` the handler's policy acts and is charged, and an own policy may still refuse. Not covered: what
+is called on the provider's own client, such as ``model.root_client``.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 Usage::
 
+    from langchain_core.vectorstores import InMemoryVectorStore
     from iron_adapters.langchain import IronEmbeddings
 
-    embeddings = IronEmbeddings(model="openai:text-embedding-3-small", policy={"budgets": [...]})
-    store = InMemoryVectorStore(IronEmbeddings.wrap(any_embeddings, policy="policy.yaml"))
+    embeddings = IronEmbeddings(model="openai:text-embedding-3-small", check_embedding_ctx_length=False)
+    store = InMemoryVectorStore(embeddings)
     store.add_texts(["Jane's address is jane@example.com"])  # embedded as <EMAIL_...>
 
 LangChain has no callbacks for embeddings, so nothing else of it can govern them. What is embedded is the text as the

@@ -2,19 +2,21 @@
 
 Usage::
 
+    from langchain.agents import create_agent
     from iron_adapters.langchain import IronCallbackHandler
 
     handler = IronCallbackHandler({"budgets": [{"scope": "run", "limit_usd": 0.50}]}, agent="researcher")
-    agent.invoke({"messages": [...]}, config={"callbacks": [handler]})  # or ChatOpenAI(callbacks=[handler])
-    chain.with_config(callbacks=[handler]).invoke(...)  # one chain or agent run is one run of the policy
+    agent = create_agent("openai:gpt-4o-mini")  # also for any chain, or in ChatOpenAI(callbacks=[handler])
+    agent.invoke({"messages": [("user", "Write to jane@example.com")]}, {"callbacks": [handler]})
 
-It judges a call before it is made, and blocks it with ``PolicyDenied``. Rewriting, streams and money are dealt with on the
-wire, where the call is marked; so ``ChatOpenAI``, ``AzureChatOpenAI``, ``ChatAnthropic`` and ``IronChatModel`` are
-governed whole, and the caller's own messages stay as they are. On any other model (boto3, gRPC, in memory) a call
-that needs rewriting is refused, and a reply that does is not handed on, which a stream shows too late: use
-``IronChatModel.wrap(model)`` there. A tool that the policy denies does not run,
-and its ``PolicyDenied`` ends the agent. With several handlers on one call the first one acts; the others can only
-refuse. Not covered: embeddings, which have no callbacks (``IronEmbeddings``), and what is called on a provider's own client.
+It judges a call before it is made, and blocks it with ``PolicyDenied``. Rewriting, streams and money are dealt with
+on the wire, where the call is marked; so ``ChatOpenAI``, ``AzureChatOpenAI``, ``ChatAnthropic`` and ``IronChatModel``
+are governed whole, and the caller's own messages stay as they are. On any other model (boto3, gRPC, in memory) a
+request that needs rewriting is refused, and so is a reply, which a stream has shown by then: use
+``IronChatModel.wrap(model)`` there. A run of a chain or agent is a run of the policy, unless ``engine.run()`` encloses
+it. A tool that the policy denies does not run, and its ``PolicyDenied`` ends the agent. With several handlers on one
+call the first acts; the others can only refuse. Not covered: embeddings, which have no callbacks
+(``IronEmbeddings``), and what is called on a provider's own client.
 """
 
 from __future__ import annotations

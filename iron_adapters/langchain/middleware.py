@@ -6,7 +6,8 @@ Usage::
     from iron_adapters.langchain import IronMiddleware
 
     governed = IronMiddleware({"budgets": [{"scope": "run", "limit_usd": 0.50}]}, agent="researcher")
-    agent = create_agent("openai:gpt-4o-mini", tools=[search], middleware=[governed])
+    agent = create_agent("openai:gpt-4o-mini", middleware=[governed])
+    agent.invoke({"messages": [("user", "Write to jane@example.com")]})
 
 One run of the agent is one run of the policy; sub-agents that its tools call draw on it. The model is held by
 ``IronChatModel`` for each call, so that what ``stream_mode="messages"`` shows is reviewed too. A model call that is

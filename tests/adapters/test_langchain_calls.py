@@ -563,3 +563,21 @@ def test_counting_tokens_at_the_provider_sends_no_address(double):
 def test_only_models_can_be_wrapped(double):
     with pytest.raises(TypeError, match="wrap the model, then bind it"):
         IronChatModel.wrap(chat(double).bind(stop=["x"]))
+
+
+@pytest.mark.parametrize("name", ["chat_model", "handler", "middleware", "embeddings"])
+def test_the_usage_that_a_module_opens_with_runs_and_no_address_leaves(double, monkeypatch, name):
+    from importlib import import_module
+    from inspect import cleandoc
+
+    monkeypatch.setenv("OPENAI_BASE_URL", double.openai_url)
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", double.anthropic_url)
+    usage = (
+        import_module(f"iron_adapters.langchain.{name}").__doc__.split("Usage::\n\n")[1].split("\n\nIt ")[0]
+    )
+    lines = [line for line in usage.splitlines() if line.startswith("    ") or not line]
+
+    exec(compile(cleandoc("\n".join(lines)), name, "exec"), {})  # noqa: S102 - our own documentation
+
+    assert len(double.requests) > 0
+    assert not any("jane@" in request.text for request in double.requests)
