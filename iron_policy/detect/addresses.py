@@ -36,7 +36,9 @@ _MAC: Final = re.compile(
 _HEX_OR_COLON: Final = "0123456789abcdefABCDEF:"
 _IPV6_LENGTH: Final = 45
 _MOST_PREFIX_BITS: Final = 128
-_IBAN: Final = re.compile(r"[A-Z]{2}\d{2}(?:([ -]?)[A-Z0-9]{4})(?:\1[A-Z0-9]{4}){1,6}(?:\1[A-Z0-9]{1,3})?|[a-z]{2}\d{2}[a-z0-9]{11,30}")
+_IBAN: Final = re.compile(
+    r"[A-Z]{2}\d{2}(?:([ -]?)[A-Z0-9]{4})(?:\1[A-Z0-9]{4}){1,6}(?:\1[A-Z0-9]{1,3})?|[a-z]{2}\d{2}[a-z0-9]{11,30}"
+)
 _BITCOIN: Final = re.compile(r"[13][a-km-zA-HJ-NP-Z1-9]{25,34}|(?:bc1|BC1)[a-zA-Z0-9]{11,71}")
 _ETHEREUM: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _LOGIN: Final = re.compile(
@@ -45,7 +47,7 @@ _LOGIN: Final = re.compile(
 )
 _URL: Final = re.compile(r"(?:https?|ftp)://[A-Za-z0-9_.~%/?=&#;+:@!$*-]{3,1024}")
 _PASSWORD_STANDINS: Final = re.compile(
-    r"(?i)(?:pass(?:word|wd)?|pwd|secret|token|x+|\*+|\.+|\$.*|%s|user)"
+    r"(?i)(?:pass(?:word|wd)?|pwd|secret|token|x+|.*\*{3}.*|\*+|\.+|\$.*|%s|user)"
 )
 _LAST_NUMBER: Final = re.compile(r"[A-Z]{0,3}[0-9][A-Z0-9]{4}$")
 _TRAILING: Final = ".,;:!?'&#"

@@ -46,8 +46,12 @@ _NO_SECRET: Final = re.compile(
     r"(?i)(?:[\w.\-]*[_.\-]|)(?:ids?|names?|type|ur[il]s?|path|file|dir|counts?|limit|size|len(?:gth)?|alias|version|prefix|suffix|space"
     r"|board|words?|code|point|bytes?|bits?|algorithm|format|pattern|regex|placeholder|hint|label|field|columns?|expir\w*|ttl|age|date|time|at)"
 )
-_OTHER_WORD: Final = re.compile(r"(?i)(?:authors?|authority|keyboards?|keywords?|tokeni[sz]\w*|passwordless)[_.\-\w]*")
-_PUBLIC_BEFORE: Final = re.compile(r"(?i)(?:^|[^a-z])(?:public|primary|foreign|sort|cache|partition|row|object|bucket|storage|hot|short|idempotency|max|num|n|total|input|output|completion|prompt)[_.\- ]?$")
+_OTHER_WORD: Final = re.compile(
+    r"(?i)(?:authors?|authority|keyboards?|keywords?|tokeni[sz]\w*|passwordless)[_.\-\w]*"
+)
+_PUBLIC_BEFORE: Final = re.compile(
+    r"(?i)(?:^|[^a-z])(?:public|primary|foreign|sort|cache|partition|row|object|bucket|storage|hot|short|idempotency|max|num|n|total|input|output|completion|prompt)[_.\- ]?$"
+)
 _PLACEHOLDERS: Final = ("<", "{", "[", "*", "$", "%")
 _CURL_BACK: Final = 200
 _NAME_BACK: Final = 24
@@ -76,7 +80,9 @@ def _is_harmless(text: str, start: int, name: re.Match[str]) -> bool:
     """Say whether the name around *start* promises no secret after all, as ``token_count`` does not."""
     before = text[max(0, start - _NAME_BACK) : start]
     return bool(
-        _NO_SECRET.fullmatch(name.group(2)) or _OTHER_WORD.fullmatch(name.group()) or _PUBLIC_BEFORE.search(before)
+        _NO_SECRET.fullmatch(name.group(2))
+        or _OTHER_WORD.fullmatch(name.group())
+        or _PUBLIC_BEFORE.search(before)
     )
 
 
@@ -94,7 +100,11 @@ def look_bearer(text: str, start: int, _end: int) -> Iterator[Finding]:
 def look_curl(text: str, start: int, _end: int) -> Iterator[Finding]:
     """Yield the user and password handed to curl at *start*."""
     match = _CURL.match(text, start, min(len(text), start + 210))
-    if match and "curl" in text[max(0, start - _CURL_BACK) : start] :
+    if match and "curl" in text[max(0, start - _CURL_BACK) : start]:
         user, _, password = match.group(1).partition(":")
-        if any(not c.isalpha() for c in password) and not (user + password).startswith(_PLACEHOLDERS) and password[0] not in _PLACEHOLDERS:
+        if (
+            any(not c.isalpha() for c in password)
+            and not (user + password).startswith(_PLACEHOLDERS)
+            and password[0] not in _PLACEHOLDERS
+        ):
             yield Finding("GENERIC_SECRET", match.start(1), match.end(1), 0.7)

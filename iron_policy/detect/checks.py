@@ -25,7 +25,9 @@ _PLACEHOLDER: Final = re.compile(
     r"|undefined|process\.env|os\.environ|getenv|#\w+#|secrets?\.|settings\.|config\.|vault:|\.\.\."
 )
 _PARTS: Final = re.compile(r"[A-Za-z0-9]+")
-_WORDLIKE: Final = re.compile(r"[A-Z]?[a-z]+\d{0,2}|[A-Z]+\d{0,2}|\d{1,8}|v\d+|(?:[A-Z]?[a-z]{2,}){2,}\d{0,2}")
+_WORDLIKE: Final = re.compile(
+    r"[A-Z]?[a-z]+\d{0,2}|[A-Z]+\d{0,2}|\d{1,8}|v\d+|(?:[A-Z]?[a-z]{2,}){2,}\d{0,2}"
+)
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _LEAST_DISTINCT: Final = 9
 _LEAST_SECRET_BITS: Final = 3.0
@@ -170,11 +172,22 @@ def is_ipv6(value: str) -> bool:
     return any(c.isdigit() for c in groups[0]) and len(groups[0]) > 1
 
 
-def is_phone(number: str) -> bool:
-    """Say whether *number*, with its ``+``, has a country code and a length that exists there."""
-    from phonenumbers import NumberParseException, is_possible_number, parse
+def is_phone(digits: str) -> bool:
+    """Say whether *digits*, as they stand behind a ``+``, are a country's code and as many more as it gives out."""
+    return any(len(digits) - width in _national_lengths(int(digits[:width])) for width in (1, 2, 3))
 
-    try:
-        return bool(is_possible_number(parse(number, None)))
-    except NumberParseException:
-        return False
+
+@cache
+def _national_lengths(country_code: int) -> tuple[int, ...]:
+    """Return how many digits numbers of *country_code* have behind it, after phonenumbers' metadata."""
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
+
+    regions = COUNTRY_CODE_TO_REGION_CODE.get(country_code, ())
+    if not regions:
+        return ()
+    if regions[0] == "001":
+        metadata = PhoneMetadata.metadata_for_nongeo_region(country_code)
+    else:
+        metadata = PhoneMetadata.metadata_for_region(regions[0])
+    description = metadata.general_desc if metadata else None
+    return tuple(description.possible_length) if description else ()

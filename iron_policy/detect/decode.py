@@ -24,9 +24,7 @@ ESCAPE_GATE: Final = (
     r"|(?:&#(?:x[2-7][0-9A-Fa-f]|[0-9]{2,3});){1,32}"
 )
 # The last letters that padding can follow, where it ends a word, and how the best-known keys begin when encoded; other runs are hashes and paths.
-BASE64_GATE: Final = (
-    r"[AEIMQUYcgkosw048]=(?:[\s.,;:)]|$)|[AQgw]==(?:[\s.,;:)\"']|$)|(?:c2st|Z2hw|Z2hv|Z2hzX|Z2l0aHViX3Bhd|QUtJQ|QVNJQ|eG94|QUl6Y|LS0tLS1CRUdJTi|Z2xwYXQt|aHR0cHM6Ly9ob29rc)[A-Za-z0-9+/]{10}"
-)
+BASE64_GATE: Final = r"[AEIMQUYcgkosw048]=(?:[\s.,;:)]|$)|[AQgw]==(?:[\s.,;:)\"']|$)|(?:c2st|Z2hw|Z2hv|Z2hzX|Z2l0aHViX3Bhd|QUtJQ|QVNJQ|eG94|QUl6Y|LS0tLS1CRUdJTi|Z2xwYXQt|aHR0cHM6Ly9ob29rc)[A-Za-z0-9+/]{10}"
 SPACED_GATE: Final = r"(?: [0-9A-Za-z@+_.\-]){3} "
 _LEAST_ENCODED: Final = 12
 
@@ -54,7 +52,6 @@ class Piece(NamedTuple):
     """A ``str`` where single places have no origin, as in Base64: then a finding covers the whole stretch."""
 
 
-
 def _around(alphabet: str, pattern: re.Pattern[str], text: str, position: int) -> tuple[int, int] | int:
     """Return the stretch of *alphabet* around *position*, or, where it is too long, how far it was seen."""
     window = text[max(0, position - LONGEST) : position]
@@ -70,7 +67,9 @@ def unescape(text: str, position: int) -> Piece | int:
     if isinstance(around, int):
         return around
     start, end = around
-    changes = [(m.start() - start, m.end() - start, _character(m)) for m in _ESCAPED.finditer(text, start, end)]
+    changes = [
+        (m.start() - start, m.end() - start, _character(m)) for m in _ESCAPED.finditer(text, start, end)
+    ]
     return Piece(start, end, substituted(text[start:end], changes))
 
 
@@ -97,7 +96,9 @@ def debase64(text: str, position: int) -> Piece | int:
 
 def unspace(text: str, position: int) -> Piece | int:
     """Return the run of single letters around *position*, closed up, or where to go on."""
-    alone = position > 0 and (position == 1 or text[position - 2].isspace()) and _WORD.match(text, position - 1)
+    alone = (
+        position > 0 and (position == 1 or text[position - 2].isspace()) and _WORD.match(text, position - 1)
+    )
     start = position - 1 if alone else position + 1
     match = _SPACED.match(text, start, min(len(text), start + LONGEST))
     end = match.end() if match else start
@@ -105,10 +106,7 @@ def unspace(text: str, position: int) -> Piece | int:
         end -= 1
     run = text[start:end].rstrip(" ")
     end = start + len(run)
-    if "  " in run:
-        kept = [m.start() for m in _KEPT.finditer(run)]
-    else:
-        kept = list(range(0, len(run), 2))
+    kept = [m.start() for m in _KEPT.finditer(run)] if "  " in run else list(range(0, len(run), 2))
     if len(kept) < _LEAST_SPACED:
         return max(end, position + 1)
     letters = "".join([run[at] for at in kept])

@@ -34,7 +34,9 @@ _STYLED: Final = "\U0001d400-\U0001d7ff"
 def _digits() -> str:
     """Return every decimal digit that is not ASCII and not styled or full-width."""
     return "".join(
-        c for c in map(chr, chain(range(0x660, 0xFF10), range(0x104A0, 0x1D400))) if unicodedata.decimal(c, None) is not None
+        c
+        for c in map(chr, chain(range(0x660, 0xFF10), range(0x104A0, 0x1D400)))
+        if unicodedata.decimal(c, None) is not None
     )
 
 
@@ -143,4 +145,3 @@ def substituted(text: str, changes: Sequence[tuple[int, int, str]]) -> Folded:
         position = end
     pieces.append(text[position:])
     return Folded("".join(pieces), starts, origins, widths)
-

@@ -219,7 +219,9 @@ _MARKED: Final = (
     Anchor(
         r"[MNO][DTjz][A-Za-z0-9]{2}[MNO]",
         "[MNO][DTjz]",
-        _Around("OTHER_API_KEY", "", r"[MNO][A-Za-z0-9_-]{22,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}", 0).look,
+        _Around(
+            "OTHER_API_KEY", "", r"[MNO][A-Za-z0-9_-]{22,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}", 0
+        ).look,
         _one("OTHER_API_KEY"),
     ),
 )

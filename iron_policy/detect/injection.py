@@ -67,20 +67,28 @@ PHRASES: Final = (
         _ORDERS,
         least=1,
     ),
-    Phrase("ignore|disregard|forget|override|overlook|discard", _ALL, _TALK, bridge="previous|prior|above|earlier|preceding"),
     Phrase(
-        "reveal|print|show|repeat|output|display|leak|expose|dump|disclose|recite|tell|give|what is|what are|what were|what's",
-        "me|us|to|back|verbatim|exact|exactly|full|entire|whole|complete|all|of|the|your|everything|in|word|for",
+        "ignore|disregard|forget|override|overlook|discard",
+        _ALL,
+        _TALK,
+        bridge="previous|prior|above|earlier|preceding",
+    ),
+    Phrase(
+        "reveal|print|show|repeat|output|display|leak|expose|dump|disclose|recite|tell|give|what|what's",
+        "is|are|were|was|me|us|to|back|verbatim|exact|exactly|full|entire|whole|complete|all|of|the|your|everything|in|word|for",
         f"(?:{_HIDDEN})(?:{_GAP}(?:{_HIDDEN}))?{_GAP}(?:prompts?|instructions?|rules|guidelines|directives?)|system{_GAP}messages?",
         8,
         bridge=_HIDDEN,
     ),
     Phrase(
-        "repeat|print|output", "me|back|all|of|the|everything|text|words|verbatim|content|exactly", "above", least=2
+        "repeat|print|output",
+        "me|back|all|of|the|everything|text|words|verbatim|content|exactly",
+        "above",
+        least=2,
     ),
     Phrase(
-        "you are now|you're now|act as|pretend to be|pretend you are|roleplay as|behave as|become|enter|enable|activate|switch to",
-        "an?|the|in|into|my|evil|new|called|named|as",
+        "you|you're|act|pretend|roleplay|behave|become|enter|enable|activate|switch",
+        "are|now|as|to|be|you|an?|the|in|into|my|evil|new|called|named|as",
         f"(?:{_LOOSE})(?:{_GAP}mode)?|(?:developer|god){_GAP}mode|without{_GAP}(?:any{_GAP})?(?:restrictions|rules|filters|limits)",
         bridge="developer|god|without|any",
     ),
@@ -93,9 +101,12 @@ PHRASES: Final = (
         least=1,
     ),
 )
+_TEMPLATE: Final = (
+    "im_start|im_end|im_sep|system|user|assistant|endoftext|eot_id|start_header_id|end_header_id|begin_of_text"
+    "|end_of_turn|channel|message"
+)
 LITERALS: Final = (
-    r"<\|(?:im_start|im_end|im_sep|system|user|assistant|endoftext|eot_id|start_header_id|end_header_id"
-    r"|begin_of_text|end_of_turn|channel|message)\|>",
+    rf"<\|(?:{_TEMPLATE})\|>",
     r"\[/?INST\]",
     r"<<SYS>>",
     r"<start_of_turn>",
@@ -120,7 +131,8 @@ STARTS: Final = r"[A-Za-z][A-Za-z']|<[|<s]|\[[/I]|忽"
 _WHOLE: Final = linear("|".join([*(phrase.pattern for phrase in PHRASES), *LITERALS]), case_sensitive=False)
 _REACH: Final = 140
 PARTIAL: Final = "|".join(
-    [f"(?i:{phrase.partial})" for phrase in PHRASES] + [r"[<\[][<|/]?[A-Za-z_|]{0,32}>?", "忽(?:略[\u4e00-\u9fff]{0,12})?"]
+    [f"(?i:{phrase.partial})" for phrase in PHRASES]
+    + [r"[<\[][<|/]?[A-Za-z_|]{0,32}>?", "忽(?:略[\u4e00-\u9fff]{0,12})?"]
 )
 """RE2 pattern of what could become a phrase, at the end of a text."""
 

@@ -57,8 +57,6 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-
-
 def before(text: str, place: int) -> str:
     """Return the characters before *place* that may hold words on what stands there."""
     return text[max(0, place - CONTEXT) : place]

@@ -106,13 +106,25 @@ _LETTERED: Final = (
     # gov.uk/hmrc-internal-manuals/national-insurance-manual/nim39110: letters that are never used.
     _id(r"(?:[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]) ?\d{2} ?\d{2} ?\d{2} ?[A-D]"),
     _id(r"[A-Z9]{5}\d[0156]\d[0-3]\d{2}[A-Z9]{2}[A-Z0-9]{3}", None),
-    _id(r"[1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d-[AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d-[AC-HJKMNP-RT-Y]{2}\d{2}"),
-    _id(r"[1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d[AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d[AC-HJKMNP-RT-Y]{2}\d{2}", None, r"\bmbi\b|medicare|patient"),
+    _id(
+        r"[1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d-[AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d-[AC-HJKMNP-RT-Y]{2}\d{2}"
+    ),
+    _id(
+        r"[1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d[AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d[AC-HJKMNP-RT-Y]{2}\d{2}",
+        None,
+        r"\bmbi\b|medicare|patient",
+    ),
     _id(r"[A-Z]\d{9}", None, "krankenvers|kvnr|versicherten"),
     _id(r"[A-Z]{3}\d{7}", None, "voter|epic|\\bvote\\b"),
     _id(r"[A-Z0-9]{9,10}", None, "personalausweis|ausweis"),
-    _id(r"[A-Z]{0,3}\d[A-Z0-9]{5,8}", None, "passport|reisepass|pasaporte|passeport|passaporto|paspoort|여권"),
-    _id(r"[A-Z]{1,2}\d{6,8}[A-Z]?", None, "driver'?s?'? licen[cs]e|driving licen[cs]e|identity card|national id|führerschein|patente"),
+    _id(
+        r"[A-Z]{0,3}\d[A-Z0-9]{5,8}", None, "passport|reisepass|pasaporte|passeport|passaporto|paspoort|여권"
+    ),
+    _id(
+        r"[A-Z]{1,2}\d{6,8}[A-Z]?",
+        None,
+        "driver'?s?'? licen[cs]e|driving licen[cs]e|identity card|national id|führerschein|patente",
+    ),
 )
 
 
@@ -129,7 +141,9 @@ class Table:
     def __init__(self, rows: tuple[Identifier, ...]) -> None:
         self._free = tuple(row for row in rows if not row.words)
         self._worded = tuple(row for row in rows if row.words)
-        self._any_free = re.compile("|".join(row.pattern.pattern for row in self._free).replace("\\1", "[ :-]"))
+        self._any_free = re.compile(
+            "|".join(row.pattern.pattern for row in self._free).replace("\\1", "[ :-]")
+        )
         self.words = "|".join(f"(?:{row.words})" for row in self._worded)
         self._any_word = re2_search(self.words)
 

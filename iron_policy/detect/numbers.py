@@ -90,7 +90,8 @@ def _at(text: str, begin: int, stop: int) -> list[Finding]:
     if sure:
         return [sure]
     numbers = [
-        Finding(kind, begin, end, 0.7) for end, kind in NUMERIC.find(text, begin, stop, words if telling else "")
+        Finding(kind, begin, end, 0.7)
+        for end, kind in NUMERIC.find(text, begin, stop, words if telling else "")
     ]
     phone = phones.at(text, begin, stop, announced=telling and phones.announced(words))
     if phone and all(phone.end > number.end for number in numbers):

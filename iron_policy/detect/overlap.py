@@ -6,6 +6,7 @@ Owns the order of precedence. Knows no pattern but that of what this project its
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from iron_policy.detect.kinds import rank_of
@@ -24,7 +25,7 @@ _STANDIN: Final = re.compile(
 def settle(text: str, findings: Iterable[Finding]) -> list[Finding]:
     """Return *findings* in order of place, without overlaps and stand-ins: the most specific, then longest, stays."""
     ordered = sorted({f for f in findings if not _in_standin(text, f)}, key=lambda f: (f.start, f.end))
-    if all(left.end <= right.start for left, right in zip(ordered, ordered[1:], strict=False)):
+    if all(left.end <= right.start for left, right in pairwise(ordered)):
         return ordered
     return [survivor for cluster in _clusters(ordered) for survivor in _survivors(cluster)]
 

@@ -101,7 +101,20 @@ _CODE_AND_CHAT: Final = (
     # api.slack.com/authentication/token-types; the legacy kinds end in fewer digits.
     Shape(
         "SLACK_TOKEN",
-        tuple("xoxb- xoxp- xoxa- xoxo- xoxs- xoxr- xoxc- xoxd- xoxe- xoxe.xoxp- xoxe.xoxb- xapp-".split()),
+        (
+            "xoxb-",
+            "xoxp-",
+            "xoxa-",
+            "xoxo-",
+            "xoxs-",
+            "xoxr-",
+            "xoxc-",
+            "xoxd-",
+            "xoxe-",
+            "xoxe.xoxp-",
+            "xoxe.xoxb-",
+            "xapp-",
+        ),
         "[0-9]{1,13}-[A-Za-z0-9-]{8,300}",
         "[0-9-]",
     ),
@@ -183,4 +196,3 @@ _ANYWHERE: Final = (
 
 SHAPES: Final[tuple[Shape, ...]] = (*_MODEL_VENDORS, *_CLOUDS, *_CODE_AND_CHAT, *_COMMERCE, *_ANYWHERE)
 """Every row; of two that match at one place the longer match stays."""
-

@@ -32,7 +32,9 @@ _TRUNK: Final = re.compile(
     r"0[1-9]\d{0,3}(?:[ .\-/]\d{2,4}){2,4}|0[1-9]\d{0,3}[ .\-/]\d{5,8}|0[ -]\(?\d{3}\)?(?:[ .-]\d{2,4}){2,3}|0[15-9]\d{9}"
 )
 _PAIRED: Final = re.compile(r"[1-9]\d{2}([ -])\d{3}\1\d{2}\1\d{2}")
-_LOOSE: Final = re.compile(r"\d{10,11}|\d{2,4}(?:[ .\-/]\d{2,4}){2,4}|\d{2,4}[ -]\d{4,6}|\d{3}[ -]\d{2}[ -]\d{3}")
+_LOOSE: Final = re.compile(
+    r"\d{10,11}|\d{2,4}(?:[ .\-/]\d{2,4}){2,4}|\d{2,4}[ -]\d{4,6}|\d{3}[ -]\d{2}[ -]\d{3}"
+)
 _EXTENSION: Final = re.compile(r" ?x ?\d{1,6}")
 WORDS: Final = (
     r"phone|\btel\b|telef|telepono|\bt.l\.?\b|\bcall|mobile|\bcell\b|\bfax|\bdesk\b|\breach\b|answering|whatsapp"
@@ -86,7 +88,7 @@ def _extended(text: str, end: int) -> int:
 
 def _judge_plus(_text: str, number: str, _start: int) -> bool:
     digits = digits_of(number.replace("(0)", ""))
-    return _LEAST_DIGITS <= len(digits) <= _MOST_DIGITS and is_phone(f"+{digits}")
+    return _LEAST_DIGITS <= len(digits) <= _MOST_DIGITS and is_phone(digits)
 
 
 def _judge_style(_text: str, number: str, _start: int) -> bool:

@@ -86,7 +86,9 @@ class Scanner:
         if folded is None:
             return self._advance(text, start, final=final, in_key=in_key)
         plain = self._advance(folded.text, folded.offset(start), final=final, in_key=in_key)
-        findings = [f._replace(start=s, end=e) for f in plain.findings for s, e in (folded.span(f.start, f.end),)]
+        findings = [
+            f._replace(start=s, end=e) for f in plain.findings for s, e in (folded.span(f.start, f.end),)
+        ]
         frontier = len(text) if final else folded.origin(plain.frontier)
         return Advance(findings, max(frontier, start), plain.in_key)
 

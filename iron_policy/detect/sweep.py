@@ -9,7 +9,15 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from iron_policy.detect.addresses import BACK
-from iron_policy.detect.decode import BASE64_GATE, ESCAPE_GATE, SPACED_GATE, Piece, debase64, unescape, unspace
+from iron_policy.detect.decode import (
+    BASE64_GATE,
+    ESCAPE_GATE,
+    SPACED_GATE,
+    Piece,
+    debase64,
+    unescape,
+    unspace,
+)
 from iron_policy.detect.fold import Folded
 from iron_policy.detect.gate import Gate
 from iron_policy.detect.kinds import rank_of

@@ -12,7 +12,7 @@ UNBOUNDED: Final = 256
 """What is assumed of a pattern that sets itself no bound."""
 
 _TOKEN: Final = re.compile(
-    r"\\[pP]\{[^}]*\}|\\x\{[0-9A-Fa-f]+\}|\\x[0-9A-Fa-f]{2}|\\.|\[\^?\]?(?:\\.|\[:[^\]]*:\]|[^\]\\])*\]|\((?:\?(?:P?<\w+>|[a-zA-Z-]*:|[a-zA-Z-]+\)))?|.",
+    r"\\[pP](?:\{[^}]*\}|\w)|\\x\{[0-9A-Fa-f]+\}|\\x[0-9A-Fa-f]{2}|\\.|\[\^?\]?(?:\\.|\[:[^\]]*:\]|[^\]\\])*\]|\((?:\?(?:P?<\w+>|[a-zA-Z-]*:|[a-zA-Z-]+\)))?|.",
     re.DOTALL,
 )
 _COUNT: Final = re.compile(r"\{(\d+)(,?)(\d*)\}")

@@ -59,7 +59,11 @@ FOUND = [
     ("OPENAI_KEY", f'"sk-{ALNUM}"', f"sk-{ALNUM}"),
     ("ANTHROPIC_KEY", f"sk-ant-api03-{URLSAFE}AA", f"sk-ant-api03-{URLSAFE}AA"),
     ("AWS_ACCESS_KEY", "id AKIATHIOG6G6EWHVKK2L.", "AKIATHIOG6G6EWHVKK2L"),
-    ("AZURE_KEY", "secret QtT8Q~9CxIjbRouHVpD2Tuf3oHWGhaDQ3kcjbAn", "QtT8Q~9CxIjbRouHVpD2Tuf3oHWGhaDQ3kcjbAn"),
+    (
+        "AZURE_KEY",
+        "secret QtT8Q~9CxIjbRouHVpD2Tuf3oHWGhaDQ3kcjbAn",
+        "QtT8Q~9CxIjbRouHVpD2Tuf3oHWGhaDQ3kcjbAn",
+    ),
     ("AZURE_KEY", f"AccountKey={ALNUM}{ALNUM}q7Rz0LmX==", None),
     ("GOOGLE_API_KEY", f"AIza{ALNUM[:35]}", f"AIza{ALNUM[:35]}"),
     ("GITHUB_TOKEN", f"ghp_{ALNUM[:36]}", f"ghp_{ALNUM[:36]}"),
