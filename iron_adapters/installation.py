@@ -204,7 +204,12 @@ def _blocks(http: ModuleType) -> bool:
         Policy.model_validate({"access": {"models": {"allow": []}}, "safety": _LOOK_FOR_NOTHING}), sinks=[]
     )
     reached: list[Any] = []
-    nowhere = http.MockTransport(lambda request: reached.append(request) or http.Response(200))
+
+    def answer(request: Any) -> Any:
+        reached.append(request)
+        return http.Response(200)
+
+    nowhere = http.MockTransport(answer)
     request = http.Request(
         "POST", "https://api.openai.com/v1/chat/completions", json={"model": "x", "messages": []}
     )
@@ -279,7 +284,7 @@ def _marked_seam(marked: Mark, request: Any) -> Seam | None:
     if known is None and codec_for(request.method, url.path) is None:
         return None
     marked.note_request()
-    return Seam(marked.engine, marked.scope, as_status=False)
+    return Seam(marked.engine, marked.scope, as_status=False, own_terms=marked.own_terms)
 
 
 def _is_model_call(policy: Policy, request: Any) -> bool:

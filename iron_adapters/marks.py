@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 
     from iron_policy.engine import PolicyEngine
+    from iron_policy.exceptions import IronError
     from iron_policy.scope import Scope
 
 T = TypeVar("T")
@@ -33,6 +34,8 @@ class Mark:
     """How many requests of this call, or of calls within it, were governed."""
     over: bool = False
     """True when the call has ended: a mark may outlive it in contexts that its end did not reach."""
+    own_terms: Callable[[IronError], IronError] | None = None
+    """Makes a refusal on the wire one that the framework above lets pass, where it would retry any other."""
 
     def note_request(self) -> None:
         """Count a request that is governed on behalf of this mark."""

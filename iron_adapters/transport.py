@@ -39,12 +39,20 @@ _REBUILT = ("content-length", "content-encoding", "transfer-encoding")
 class Seam:
     """One HTTP request at a time, held to the policy of *engine* in *scope*."""
 
-    __slots__ = ("as_status", "engine", "scope")
+    __slots__ = ("as_status", "engine", "own_terms", "scope")
 
-    def __init__(self, engine: PolicyEngine, scope: Scope, *, as_status: bool) -> None:
+    def __init__(
+        self,
+        engine: PolicyEngine,
+        scope: Scope,
+        *,
+        as_status: bool,
+        own_terms: Callable[[IronError], IronError] | None = None,
+    ) -> None:
         self.engine = engine
         self.scope = scope
         self.as_status = as_status
+        self.own_terms = own_terms
 
     def send(self, request: Any, forward: Callable[[Any], Any]) -> Any:
         """Send *request* through *forward* if the policy admits it; return the reply that the caller may see."""
@@ -93,7 +101,9 @@ class Seam:
         return self._with_body(request, response, exchange, body, is_encoded=is_encoded)
 
     def own_error(self, request: Any, error: IronError) -> IronError:
-        """Return *error* as the SDK's own that sent *request*."""
+        """Return *error* as the SDK's own that sent *request*, and as the framework's above it."""
+        if self.own_terms is not None:
+            error = self.own_terms(error)
         return in_sdk_terms(error, sdk_of(request.headers), request, as_status=self.as_status)
 
     def _refusal(self, request: Any, error: IronError) -> Any:

@@ -124,7 +124,7 @@ def _since(call: Call) -> float:
 
 
 def _of_scope(scope: Scope) -> dict[str, Any]:
-    attributes: dict[str, Any] = {"iron.run_id": scope.run_id}
+    attributes: dict[str, Any] = {"iron.run_id": scope.run_id, **scope.labels}
     if scope.agent is not None:
         attributes["gen_ai.agent.name"] = scope.agent
     if scope.user is not None:

@@ -17,7 +17,7 @@ from iron_policy.cost import to_usd
 from iron_policy.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from iron_policy.budget import Account
@@ -99,6 +99,8 @@ class Scope:
         """Whether calls in this scope that no other seam sees are to be governed on the wire."""
         self.objection: Callable[[], PolicyDenied | None] | None = parent.objection if parent else None
         """Asked before each call and each tool, where somebody outside may stop the run. It holds in every mode."""
+        self.labels: Mapping[str, str] = parent.labels if parent else {}
+        """What else the record is to say of calls made here, by attribute."""
         self.accounts_by_engine: dict[PolicyEngine, tuple[Account, ...]] = {}
         self._sums = Tally()
         self._findings = Tally()
