@@ -348,7 +348,7 @@ def refuse_unavailable(policy: Policy) -> None:
     """Raise for what a document may say and this version cannot carry out: nothing starts half governed.
 
     Raises:
-        PolicyError: naming the key.
+        PolicyError: naming each key, one to a line.
     """
     reliability = policy.reliability
     unavailable = {
@@ -357,11 +357,13 @@ def refuse_unavailable(policy: Policy) -> None:
         "reliability.retry": reliability.retry is not None,
         "reliability.fallback": bool(reliability.fallback),
     }
-    for key, asked in unavailable.items():
-        if asked:
-            raise PolicyError(
-                f"policy: {key}: not carried out by this version; remove it, so that nothing is half governed"
-            )
+    faults = [
+        f"policy: {key}: not carried out by this version; remove it, so that nothing is half governed"
+        for key, asked in unavailable.items()
+        if asked
+    ]
+    if faults:
+        raise PolicyError("\n".join(faults))
 
 
 def name_filter_or_none(policy: Policy) -> Callable[[str], bool] | None:
