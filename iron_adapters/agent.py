@@ -21,7 +21,7 @@ import inspect
 import os
 from contextlib import ExitStack
 from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, cast, overload
 
 from iron_adapters.agent_settings import BudgetConfig, ReliabilityConfig, SafetyConfig, adjusted
 from iron_adapters.installation import ensure_patched
@@ -96,9 +96,15 @@ def protect_agent(
         raise PolicyError("protect_agent: budget_usd and budget say the same; give one of them")
     if budget_usd is not None:
         budget = BudgetConfig(max_usd=budget_usd)
-    names = {"agent": agent, "user": user, "path": path}
+    names = _Names(agent=agent, user=user, path=path)
     protection = Protection(adjusted(policy, safety, reliability), budget, names, on_end)
     return protection if function is None else protection(function)
+
+
+class _Names(TypedDict):
+    agent: str | None
+    user: str | None
+    path: str | None
 
 
 class Protection:
@@ -108,7 +114,7 @@ class Protection:
         self,
         engine: PolicyEngine | None,
         budget: BudgetConfig | None,
-        names: dict[str, str | None],
+        names: _Names,
         on_end: Callable[[RunSummary], object] | None,
     ) -> None:
         self._engine = engine
@@ -119,12 +125,13 @@ class Protection:
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Return *function* so that each call of it is a run; what it is (async, generator) stays."""
-        names = {**self._names, "agent": self._names["agent"] or getattr(function, "__name__", None)}
+        names = self._names.copy()
+        names["agent"] = names["agent"] or getattr(function, "__name__", None)
 
         def run() -> _Run:
             return _Run(self._engine, self._budget_usd, names, self._on_end)
 
-        return _wrapped(function, run)
+        return cast("Callable[P, R]", _wrapped(function, run))
 
     def __enter__(self) -> Scope:
         """Open a run for the block."""
@@ -157,7 +164,7 @@ class _Run:
         self,
         engine: PolicyEngine | None,
         budget_usd: float | None,
-        names: dict[str, str | None],
+        names: _Names,
         on_end: Callable[[RunSummary], object] | None,
     ) -> None:
         _refuse_runtime()

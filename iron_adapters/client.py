@@ -69,14 +69,14 @@ def _http_module(http_client: Any) -> Any:
 
 
 @cache
-def _without_finalizer(cls: type[Any]) -> type[Any]:
+def _without_finalizer(cls: Any) -> Any:
     """Return a subclass of *cls* that is collected quietly.
 
     The SDKs' own HTTP clients close themselves when they are collected. A copy must not: its transports are the
     original's, which it keeps, and which closes them when the last copy is gone.
     """
 
-    class Copy(cls):
+    class Copy(cls):  # type: ignore[misc]  # the class is a parameter
         def __del__(self) -> None:
             """Close nothing."""
 

@@ -26,6 +26,9 @@ PolicyLike: TypeAlias = "Policy | PolicyEngine | Mapping[str, Any] | str | os.Pa
 
 _lock = threading.RLock()
 _by_file: dict[tuple[str, int, int], PolicyEngine] = {}
+_by_object: dict[int, PolicyEngine] = {}
+_MOST_POLICIES = 4096
+"""Policy objects whose engines are remembered; beyond it the one that was asked for longest ago is forgotten."""
 _default: list[PolicyEngine] = []
 
 
@@ -93,10 +96,11 @@ def _new_engine(policy: Policy) -> PolicyEngine:
 
 def _engine_of_object(policy: Policy) -> PolicyEngine:
     with _lock:
-        # Kept on the policy, so that both live equally long; a copy of the policy is another policy.
-        engine: PolicyEngine | None = policy.__dict__.get("_engine")
-        if engine is None or engine.policy is not policy:
-            engine = policy.__dict__["_engine"] = _new_engine(policy)
+        # By identity: an equal policy is another one. The engine keeps its policy, so the id stays its own.
+        engine = _by_object.pop(id(policy), None) or _new_engine(policy)
+        _by_object[id(policy)] = engine
+        if len(_by_object) > _MOST_POLICIES:
+            del _by_object[next(iter(_by_object))]
         return engine
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,7 +20,7 @@ from iron_policy.document import Policy
 from iron_policy.exceptions import PolicyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from os import PathLike
 
     from pydantic_core import ErrorDetails
@@ -34,7 +35,7 @@ def load_policy(source: str | PathLike[str] | Mapping[str, Any]) -> Policy:
     Raises:
         PolicyError: the file cannot be read, or is no policy. The message names file, line, key and remedy.
     """
-    if not isinstance(source, str | bytes) and hasattr(source, "keys"):
+    if isinstance(source, Mapping):
         return Policy.model_validate(dict(source))
     path = Path(source)
     document, lines = _parse(path, _read(path))
@@ -111,7 +112,7 @@ def _parse_yaml(path: Path, content: str) -> tuple[Any, dict[Key, int]]:
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise PolicyError(f"{path}: no YAML: {type(error).__name__}") from None
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def _yaml_lines(node: yaml.Node, key: Key) -> Iterator[tuple[Key, int]]:
@@ -199,10 +200,7 @@ def _names_at(key: Key) -> list[str]:
 def _section(node: Any, schema: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(node, dict):
         return {}
-    for option in node.get("anyOf", ()):
-        if "$ref" in option:
-            node = option
-    if reference := node.get("$ref"):
-        found: dict[str, Any] = schema["$defs"][reference.rsplit("/", 1)[-1]]
-        return found
-    return node
+    section: dict[str, Any] = next((option for option in node.get("anyOf", ()) if "$ref" in option), node)
+    if reference := section.get("$ref"):
+        section = schema["$defs"][reference.rsplit("/", 1)[-1]]
+    return section
