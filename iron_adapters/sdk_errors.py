@@ -49,10 +49,10 @@ def in_sdk_terms(error: IronError, sdk: Sdk | None, request: Any, *, as_status: 
     """
     if sdk is None:
         return error
-    status = error.status_code if isinstance(error, PolicyDenied) else 400
+    kind: Any = type(error)
     if not as_status:
-        return _carry_over(error, _dual(type(error), sdk, None)(str(error)))
-    cls = _dual(type(error), sdk, status)
+        return _carry_over(error, _dual(kind, sdk, None)(str(error)))
+    cls = _dual(kind, sdk, error.status_code if isinstance(error, PolicyDenied) else 400)
     response = refusal_response(error, request)
     dual = cls.__new__(cls, str(error))
     cls.__bases__[1].__init__(dual, str(error), response=response, body=response.json()["error"])  # type: ignore[misc]  # an SDK's own constructor
