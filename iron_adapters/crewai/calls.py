@@ -1,0 +1,236 @@
+"""One governed call of a CrewAI model, on the wire or off it.
+
+Owns what the sync and async ways of a call share: what is sent, the functions that the model may call itself, the
+reply as the crew may see it, and the one end. Knows no policy and makes no call itself.
+"""
+
+from __future__ import annotations
+
+import functools
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from iron_adapters.crewai.marking import CallMark, counted, marked, used_since
+from iron_adapters.crewai.messages import Prompt, copied
+from iron_adapters.crewai.replies import Reply
+from iron_adapters.crewai.requests import limit_name, reaches_wire, request_of
+from iron_adapters.crewai.tools import admit_arguments, admitted_result
+from iron_adapters.installation import ensure_patched
+from iron_adapters.marks import claimed, is_claimed, live_mark, mark
+from iron_adapters.transport import was_sent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from crewai.llms.base_llm import BaseLLM
+
+    from iron_adapters.resolve import Governor
+    from iron_policy.call import Call
+    from iron_policy.engine import PolicyEngine
+    from iron_policy.messages import ModelRequest
+    from iron_policy.scope import Scope
+
+_AT_FAULT = range(500, 600)
+_TOO_MANY = 429
+
+
+class Asked:
+    """What a caller asks to send. Hooks may alter the messages, so they are copies."""
+
+    def __init__(
+        self,
+        messages: str | list[Any],
+        tools: list[dict[str, Any]] | None,
+        response_model: type[BaseModel] | None,
+        *,
+        stream: bool | None,
+    ) -> None:
+        self.messages: list[Any] = (
+            [{"role": "user", "content": messages}] if isinstance(messages, str) else copied(list(messages))
+        )
+        self.tools = tools
+        self.response_model = response_model
+        self.stream = stream
+
+
+class GovernedCall:
+    """A call under way, as it stands for one that is governed elsewhere.
+
+    Attributes:
+        llm: the model to call.
+        messages: what to send it.
+        tools: the tools to offer it.
+        functions: the functions that it may call itself.
+        reply: what the caller gets, once it has come.
+        stream: whether the model is to stream; ``None`` leaves that to its own setting.
+        whole: whether the model is asked for its answer whole, be a stream asked for or not.
+    """
+
+    whole = False
+
+    def __init__(self, llm: BaseLLM, asked: Asked) -> None:
+        self.llm = llm
+        self.messages = asked.messages
+        self.tools = asked.tools
+        self.functions: dict[str, Any] | None = None
+        self.reply: Any = None
+        self.stream = asked.stream
+
+    def governed_functions(self, functions: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return *functions* as the model may call them."""
+        return functions
+
+    def replied(self, reply: Any) -> None:
+        """Take the model's reply.
+
+        Raises:
+            PolicyDenied: it may not be handed on.
+        """
+        self.reply = reply
+
+
+@contextmanager
+def governed_call(
+    governor: Governor, llm: BaseLLM, asked: Asked, *, own_policy: bool
+) -> Iterator[GovernedCall]:
+    """Admit a call of *llm*, and see that it ends.
+
+    On behalf of the hooks that have marked the call, if they have: an own policy then judges it too.
+
+    Raises:
+        PolicyDenied: nothing may be sent.
+    """
+    if is_claimed():
+        yield GovernedCall(llm, asked)
+        return
+    prompt = Prompt(asked.messages, asked.tools, asked.response_model)
+    request = request_of(llm, prompt, stream=bool(asked.stream))
+    engine, scope = governor.engine_and_scope()
+    above = live_mark()
+    if above is not None:
+        if own_policy and above.engine is not engine:
+            engine.judge(request, scope=above.scope)
+        engine, scope = above.engine, above.scope
+    if not reaches_wire(llm):
+        if above is not None:
+            above.note_request()
+        call = engine.admit(request, scope=scope)
+        with _OffWire(llm, asked, prompt, call).ended() as off_wire:
+            yield off_wire
+    elif above is not None:
+        yield _OnWire(llm, asked, engine, scope)
+    else:
+        with _wire_marked(llm, request, engine, scope):
+            yield _OnWire(llm, asked, engine, scope)
+
+
+@contextmanager
+def _wire_marked(llm: BaseLLM, request: ModelRequest, engine: PolicyEngine, scope: Scope) -> Iterator[None]:
+    """Mark the calls made in the block for the wire.
+
+    Raises:
+        PolicyDenied: the request is refused, or it needed rewriting and never came by the wire.
+    """
+    new = marked(None, llm, request, engine.judge(request, scope=scope))
+    ensure_patched()
+    token = mark.set(new)
+    try:
+        yield
+    finally:
+        new.over = True
+        mark.reset(token)
+    new.replied(None)
+
+
+class _OnWire(GovernedCall):
+    """A call that the wire rewrites, cuts and charges."""
+
+    def __init__(self, llm: BaseLLM, asked: Asked, engine: PolicyEngine, scope: Scope) -> None:
+        super().__init__(llm, asked)
+        self._restores, self._vault = engine.enforces, scope.vault
+
+    def replied(self, reply: Any) -> None:
+        """Take the reply. An answer that came as a tool call's arguments shows the caller real values here."""
+        if self._restores and isinstance(reply, BaseModel):
+            written = reply.model_dump_json()
+            restored = self._vault.restore(written, in_json=True)
+            reply = reply if restored == written else type(reply).model_validate_json(restored)
+        self.reply = reply
+
+
+class _OffWire(GovernedCall):
+    """A call of a model that never reaches the wire: it is rewritten, reviewed and charged here."""
+
+    whole = True
+
+    def __init__(self, llm: BaseLLM, asked: Asked, prompt: Prompt, call: Call) -> None:
+        super().__init__(_clamped(llm, call), asked)
+        self.stream = False
+        self._call = call
+        self._before = counted(llm)
+        self._outside = copy_context()
+        if (texts := call.texts) is not None:
+            self.messages, tools = prompt.rewritten(texts)
+            self.tools = tools or asked.tools
+
+    @contextmanager
+    def ended(self) -> Iterator[_OffWire]:
+        """Claim the call within the block, and settle or fail it at the end."""
+        try:
+            with claimed():
+                yield self
+        except Exception as error:
+            _fail(self._call, error)
+            raise
+        except BaseException as error:
+            self._call.fail(type(error).__name__, sent=True, provider_at_fault=False)
+            raise
+
+    def governed_functions(self, functions: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return *functions*, each held to the policy and run outside the claim: they may call models themselves."""
+        if functions is None:
+            return None
+        return {name: self._governed(name, function) for name, function in functions.items()}
+
+    def replied(self, reply: Any) -> None:
+        """Review the reply, and charge it."""
+        call, read = self._call, Reply(reply)
+        try:
+            texts = call.review(read.response)
+        finally:
+            call.settle(used_since(self.llm, self._before))
+        self.reply = reply if texts is None else read.rewritten(texts)
+
+    def _governed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        engine, scope = self._call.engine, self._call.scope
+
+        @functools.wraps(function)
+        def governed(**arguments: Any) -> Any:
+            admit_arguments(engine, scope, name, arguments)
+            result = self._outside.copy().run(function, **arguments)
+            return admitted_result(self._call, name, result)
+
+        return governed
+
+
+def _clamped(llm: BaseLLM, call: Call) -> BaseLLM:
+    """Return *llm*, or a copy of it that asks for no more than the policy affords, of the model it allows."""
+    altered: dict[str, Any] = {}
+    if call.max_tokens is not None:
+        altered[limit_name(llm)] = call.max_tokens
+    if call.model is not None:
+        altered["model"] = call.model
+    return llm.model_copy(update=altered) if altered else llm
+
+
+def _fail(call: Call, error: Exception) -> None:
+    """End a call whose reply never came, by what its error says of whether the provider has worked on it."""
+    status = getattr(error, "status_code", None)
+    if type(status) is int:
+        call.fail(str(status), sent=False, provider_at_fault=status in _AT_FAULT or status == _TOO_MANY)
+        return
+    sent = all(was_sent(cause) for cause in (error, error.__cause__) if cause is not None)
+    call.fail(type(error).__name__, sent=sent, provider_at_fault=True)

@@ -1,0 +1,91 @@
+"""Which scope a CrewAI call draws on.
+
+Owns the runs under way. An enclosing ``engine.run()`` comes first; then the outermost kickoff of a crew, a flow or a
+bare agent, which is a run of ours from its start to its end; then, for a bare call, the hooks' own. Within each, an
+agent goes by its role.
+"""
+
+from __future__ import annotations
+
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from iron_adapters.marks import mark
+from iron_adapters.resolve import Governor
+from iron_policy.scope import current_scope, entered
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from iron_adapters.marks import Mark
+    from iron_adapters.resolve import PolicyLike
+    from iron_policy.engine import PolicyEngine
+    from iron_policy.scope import Scope
+
+
+class Runs:
+    """The kickoffs under way, each with its scope.
+
+    Args:
+        policy: as every seam takes it.
+        names: ``agent``, ``user`` and ``path`` of the runs, where they have any.
+    """
+
+    def __init__(self, policy: PolicyLike, **names: str | None) -> None:
+        self._governor = Governor(policy)
+        self._names = names
+        self._open: dict[int, tuple[AbstractContextManager[Scope], Mark | None]] = {}
+        self._bare: weakref.WeakKeyDictionary[PolicyEngine, Scope] = weakref.WeakKeyDictionary()
+
+    def begin(self, kickoff: Any, name: str | None) -> None:
+        """Open a run where *kickoff*, a crew or a flow, is the outermost one."""
+        self.end(kickoff)
+        if current_scope() is not None:
+            return
+        engine, _ = self._governor.engine_and_scope()
+        scope = engine.scope(**self._names)
+        scope.governs_wire = True
+        if name:
+            scope.labels = {"iron.crew": name}
+        opened = entered(scope)
+        opened.__enter__()
+        self._open[id(kickoff)] = (opened, mark.get())
+
+    def end(self, kickoff: Any) -> None:
+        """Close the run of *kickoff*, if it has one."""
+        opened, before = self._open.pop(id(kickoff), (None, None))
+        if opened is not None:
+            # A kickoff that ends in another context than it began in leaves nothing to put back in this one.
+            with suppress(ValueError):
+                opened.__exit__(None, None, None)
+                mark.set(before)
+
+    def engine_and_scope(self, agent: Any = None, task: Any = None) -> tuple[PolicyEngine, Scope]:
+        """Return what governs a call that is made here by *agent* for *task*."""
+        engine, _ = self._governor.engine_and_scope()
+        enclosing = current_scope() or self._bare_scope(engine)
+        role = self._names["agent"] or _name_of(agent, "role")
+        labels = {"iron.task": name} if (name := _name_of(task, "name")) else {}
+        if not labels and (role is None or role == enclosing.agent):
+            return engine, enclosing
+        with entered(enclosing):
+            scope = enclosing.engine.scope(
+                agent=role,
+                user=self._names["user"],
+                path=self._names["path"],
+                counts_loops=enclosing.counts_loops,
+            )
+        scope.labels = {**enclosing.labels, **labels}
+        return engine, scope
+
+    def _bare_scope(self, engine: PolicyEngine) -> Scope:
+        scope = self._bare.get(engine)
+        if scope is None:
+            scope = self._bare[engine] = engine.scope(**self._names, counts_loops=False)
+        return scope
+
+
+def _name_of(thing: Any, attribute: str) -> str | None:
+    name = getattr(thing, attribute, None)
+    return name.strip() or None if isinstance(name, str) else None
