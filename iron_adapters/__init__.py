@@ -8,10 +8,13 @@ if TYPE_CHECKING:
     from iron_adapters.agent import BudgetConfig, ReliabilityConfig, SafetyConfig, carry, protect_agent
     from iron_adapters.client import govern
     from iron_adapters.installation import install, uninstall
+    from iron_adapters.runtime import AgentRuntime, Runtime
 
 __all__ = [
+    "AgentRuntime",
     "BudgetConfig",
     "ReliabilityConfig",
+    "Runtime",
     "SafetyConfig",
     "carry",
     "govern",
@@ -21,8 +24,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AgentRuntime": "iron_adapters.runtime",
     "BudgetConfig": "iron_adapters.agent_settings",
     "ReliabilityConfig": "iron_adapters.agent_settings",
+    "Runtime": "iron_adapters.runtime",
     "SafetyConfig": "iron_adapters.agent_settings",
     "carry": "iron_adapters.agent",
     "govern": "iron_adapters.client",
