@@ -42,7 +42,7 @@ _IBAN: Final = re.compile(
 _BITCOIN: Final = re.compile(r"[13][a-km-zA-HJ-NP-Z1-9]{25,34}|(?:bc1|BC1)[a-zA-Z0-9]{11,71}")
 _ETHEREUM: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _LOGIN: Final = re.compile(
-    r"[A-Za-z][A-Za-z0-9+.-]{1,24}://([A-Za-z0-9!#$%&*+.;=?^_~-]{0,64}):([A-Za-z0-9!#$%&*+.;=?^_~:-]{3,256})@[A-Za-z0-9_.-]{1,253}(?::\d{1,5})?"
+    r"[A-Za-z][A-Za-z0-9+]{1,24}://([A-Za-z0-9!#$%&*+.;=?^_~-]{0,64}):([A-Za-z0-9!#$%&*+.;=?^_~:-]{3,256})@[A-Za-z0-9_.-]{1,253}(?::\d{1,5})?"
     r"(?:/[A-Za-z0-9_.~%/?=&#;+:-]{0,512})?"
 )
 _URL: Final = re.compile(r"(?:https?|ftp)://[A-Za-z0-9_.~%/?=&#;+:@!$*-]{3,1024}")
@@ -176,7 +176,7 @@ def look_login(text: str, start: int, _end: int) -> Iterator[Finding]:
     if start < 0:
         return
     begin = start
-    while begin > 0 and start - begin < 25 and (is_word(text[begin - 1]) or text[begin - 1] in "+.-"):  # noqa: PLR2004
+    while begin > 0 and start - begin < 25 and (is_word(text[begin - 1]) or text[begin - 1] == "+"):  # noqa: PLR2004
         begin -= 1
     if begin < start and is_escape(text, begin):
         begin += 1

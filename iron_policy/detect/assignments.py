@@ -14,7 +14,7 @@ from iron_policy.verdicts import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WORDS: Final = "key|token|secret|passw|passphrase|pwd|credential|auth|contribsys__com"
+WORDS: Final = "key|token|secret|passw|passphrase|pwd|credential|auth"
 """Names that promise a secret hold one of these, in any case."""
 
 STARTS: Final = "(?i:ke|to|se|pa|pw|cr|au|co)"
@@ -70,7 +70,7 @@ def look_assigned(text: str, start: int, _end: int) -> Iterator[Finding]:
     if behind in {"(", "[", "{"}:
         return
     word = name.group(1).lower()
-    if is_secret(value, password=word.startswith(("passw", "pwd", "passphrase", "contribsys"))):
+    if is_secret(value, password=word.startswith(("passw", "pwd", "passphrase"))):
         if is_uuid(value) and word not in {"token", "secret", "key"}:
             return
         yield Finding("GENERIC_SECRET", begin, stop, 0.6)

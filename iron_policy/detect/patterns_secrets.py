@@ -120,11 +120,7 @@ _CODE_AND_CHAT: Final = (
     ),
     Shape(
         "SLACK_TOKEN",
-        tuple(
-            f"{scheme}hooks.slack.com/{what}/"
-            for scheme in ("https://", "http://", "")
-            for what in ("services", "workflows", "triggers")
-        ),
+        ("hooks.slack.com/services/", "hooks.slack.com/workflows/", "hooks.slack.com/triggers/"),
         "[A-Za-z0-9+/]{40,80}",
         "[A-Za-z0-9+/]",
     ),

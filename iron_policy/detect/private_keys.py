@@ -18,6 +18,8 @@ PIECE: Final = 7000
 """The most characters of one finding; an armoured RSA key of 8192 bits has 6400."""
 
 GATE: Final = r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+_DASHES: Final = "-----"
+_OPENING: Final = "-----BEGIN"
 _BEGIN: Final = re.compile(GATE)
 _END: Final = re.compile(r"-----END (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 _BODY: Final = re.compile(r"(?:[A-Za-z0-9+/=]|\s|\\+[nr])*")
@@ -67,25 +69,44 @@ def decided_to(text: str, start: int, frontier: int, *, in_key: bool) -> tuple[i
         frontier: how far everything else is decided.
         in_key: whether a block that filled one piece goes on at *start*.
     """
+    place = floor = start
     while True:
         if in_key:
-            body = _BODY.match(text, start, min(len(text), start + PIECE))
-            last = body.end() if body else start
-            if last < start + PIECE and len(text) < min(last + _CLOSING_LENGTH, start + PIECE):
-                return start, True
-            closing = _END.match(text, last, min(len(text), start + PIECE))
-            last = closing.end() if closing else last
+            last = _decided_piece(text, place)
+            if last is None:
+                return place, True
+            floor = last
         else:
-            opening = _BEGIN.search(text, start)
+            opening = _BEGIN.search(text, place) if text.find(_OPENING, place) >= 0 else None
             if opening is None:
-                return max(frontier, start), False
-            start = opening.start()
-            closing = _END.search(text, opening.end(), min(len(text), start + PIECE))
-            if not closing and len(text) < start + PIECE:
-                return min(frontier, start), False
-            body = _BODY.match(text, opening.end(), min(len(text), start + PIECE))
-            last = closing.end() if closing else body.end() if body else opening.end()
-        in_key = not closing and last == start + PIECE
-        start = last
-        if in_key:
-            frontier = max(frontier, start)
+                return max(frontier, floor), False
+            place = opening.start()
+            last = _decided_block(text, opening)
+            if last is None:
+                return max(min(frontier, place), floor), False
+        in_key = last == place + PIECE and not text.endswith(_DASHES, place, last)
+        floor = last if in_key else floor
+        place = last
+
+
+def _decided_block(text: str, opening: re.Match[str]) -> int | None:
+    """Return where the first piece of a block ends, ``None`` while that is open."""
+    stop = opening.start() + PIECE
+    closing = _END.search(text, opening.end(), min(len(text), stop))
+    if closing:
+        return closing.end()
+    if len(text) < stop:
+        return None
+    body = _BODY.match(text, opening.end(), stop)
+    return body.end() if body else opening.end()
+
+
+def _decided_piece(text: str, start: int) -> int | None:
+    """Return where a further piece of a block ends, ``None`` while that is open."""
+    stop = start + PIECE
+    body = _BODY.match(text, start, min(len(text), stop))
+    last = body.end() if body else start
+    if last < stop and len(text) < min(last + _CLOSING_LENGTH, stop):
+        return None
+    closing = _END.match(text, last, min(len(text), stop))
+    return closing.end() if closing else last

@@ -23,6 +23,7 @@ from iron_policy.exceptions import PolicyError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from iron_policy.detect.fold import Folded
     from iron_policy.detect.linear import Pattern
     from iron_policy.verdicts import Finding
 
@@ -71,7 +72,13 @@ class Scanner:
 
     def scan(self, text: str) -> list[Finding]:
         """Return what *text* holds, in order of place, without overlaps; offsets are in code points."""
-        return self.advance(text, 0, final=True).findings
+        folded = fold(text)
+        plain = text if folded is None else folded.text
+        found, _ = self._sweep.candidates(plain, 0, len(plain))
+        if not found:
+            return []
+        findings = settle(plain, found)
+        return findings if folded is None else _placed(findings, folded)
 
     def advance(self, text: str, start: int, *, final: bool, in_key: bool = False) -> Advance:
         """Return what is decided of *text* from *start* on, if more may follow.
@@ -86,9 +93,7 @@ class Scanner:
         if folded is None:
             return self._advance(text, start, final=final, in_key=in_key)
         plain = self._advance(folded.text, folded.offset(start), final=final, in_key=in_key)
-        findings = [
-            f._replace(start=s, end=e) for f in plain.findings for s, e in (folded.span(f.start, f.end),)
-        ]
+        findings = _placed(plain.findings, folded)
         frontier = len(text) if final else folded.origin(plain.frontier)
         return Advance(findings, max(frontier, start), plain.in_key)
 
@@ -108,6 +113,12 @@ class Scanner:
             frontier = max(start, _uncut(frontier, [*whole, *standins_across(text, frontier)]))
         decided = [finding for finding in findings if start <= finding.start and finding.end <= frontier]
         return Advance(decided, frontier, goes_on)
+
+
+def _placed(findings: list[Finding], folded: Folded) -> list[Finding]:
+    """Return *findings* with offsets into the original of *folded*."""
+    spans = [folded.span(finding.start, finding.end) for finding in findings]
+    return [f._replace(start=start, end=end) for f, (start, end) in zip(findings, spans, strict=True)]
 
 
 def _uncut(frontier: int, stretches: list[tuple[int, int]]) -> int:

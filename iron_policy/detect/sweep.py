@@ -20,7 +20,7 @@ from iron_policy.detect.decode import (
 )
 from iron_policy.detect.fold import Folded
 from iron_policy.detect.gate import Gate
-from iron_policy.detect.kinds import rank_of
+from iron_policy.detect.kinds import SECRETS, rank_of
 from iron_policy.detect.linear import before, encode, linear
 from iron_policy.detect.overlap import settle
 from iron_policy.detect.places import Places
@@ -37,6 +37,8 @@ _DECODERS: Final = (
     (SPACED_GATE, " ", unspace),
 )
 """What the gate looks for, what that starts with, and what undoes it."""
+_CERTAIN: Final = frozenset(SECRETS) - {"GENERIC_SECRET", "BASIC_AUTH_URL"}
+"""Kinds inside whose values nothing else is looked for."""
 _ENCODED: Final = re.compile("|".join(start for _, start, _ in _DECODERS))
 _SWALLOWING: Final = re.compile(r"(?:[a-z:-]|[A-Z][^\d])[^=:?\s]*[=:?\s]")
 """How matches of the gate begin that reach over the start of a value."""
@@ -70,17 +72,23 @@ class Sweep:
         found: list[Finding] = []
         whole: list[tuple[int, int]] = []
         seen = [0] * len(self._decoders)
+        certain = 0
         for match in self._gate.finditer(data, places.byte(start)):
             first, last = match.span()
             begin, end = places.character(first), places.character(last)
             if begin >= frontier + BACK:
                 break
+            if end <= certain:
+                continue
             near = self._near(text, data, (first, last), (begin, end))
             if _ENCODED.match(text, begin):
                 near += self._decoded(text, begin, seen)
             if near:
                 found += near
                 begin, end = min([begin, *(f.start for f in near)]), max([end, *(f.end for f in near)])
+                certain = max(
+                    [certain, *(f.end for f in near if f.kind in _CERTAIN and f.kind in self._wanted)]
+                )
             whole.append((begin, end))
         found += self._customs(data, places, start)
         return [finding for finding in found if finding.kind in self._wanted], whole

@@ -7,7 +7,7 @@ it was cut.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from iron_policy.detect.scanner import LOOKBACK
 from iron_policy.redact.rewrite import refuse_blocked, replaced, restorer
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from iron_policy.detect import Scanner
     from iron_policy.redact.vault import Vault
     from iron_policy.verdicts import Action, Finding
+
+
+_LONG_HELD: Final = 64
+_PATIENCE: Final = 4
+"""What is held for long is looked at again when it has grown by a quarter, so that the cost stays linear."""
 
 
 class StreamWindow:
@@ -54,6 +59,7 @@ class StreamWindow:
         self._text = ""
         self._released = 0
         self._dropped = 0
+        self._unseen = 0
         self._in_key = False
 
     def push(self, text: str) -> str:
@@ -62,7 +68,12 @@ class StreamWindow:
         Raises:
             ContentBlocked: a finding whose action is ``block`` has become certain.
         """
-        return self._advance(text, final=False)
+        self._text += text
+        self._unseen += len(text)
+        held = len(self._text) - self._released
+        if held > _LONG_HELD and _PATIENCE * self._unseen < held:
+            return ""
+        return self._advance(final=False)
 
     def finish(self) -> str:
         """Return the rest; the text ends here.
@@ -70,10 +81,10 @@ class StreamWindow:
         Raises:
             ContentBlocked: the rest holds a finding whose action is ``block``.
         """
-        return self._advance("", final=True)
+        return self._advance(final=True)
 
-    def _advance(self, text: str, *, final: bool) -> str:
-        self._text += text
+    def _advance(self, *, final: bool) -> str:
+        self._unseen = 0
         before = self._released
         found, frontier, self._in_key = self._scanner.advance(
             self._text, before, final=final, in_key=self._in_key

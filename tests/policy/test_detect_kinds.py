@@ -70,7 +70,11 @@ FOUND = [
     ("GITHUB_TOKEN", f"https://x:github_pat_{ALNUM}_{ALNUM}@github.com/o/r", f"github_pat_{ALNUM}_{ALNUM}"),
     ("GITLAB_TOKEN", "glpat-WLMy66tL5zzMtJrldaYQ", "glpat-WLMy66tL5zzMtJrldaYQ"),
     ("SLACK_TOKEN", f"xoxb-123456789012-{ALNUM[:24]}", f"xoxb-123456789012-{ALNUM[:24]}"),
-    ("SLACK_TOKEN", "https://hooks.slack.com/services/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", None),
+    (
+        "SLACK_TOKEN",
+        "https://hooks.slack.com/services/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",
+        "hooks.slack.com/services/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",
+    ),
     ("STRIPE_KEY", f"sk_live_{ALNUM[:24]}", f"sk_live_{ALNUM[:24]}"),
     ("TWILIO_KEY", f"SK{HEX32}", f"SK{HEX32}"),
     ("SENDGRID_KEY", f"SG.{ALNUM[:22]}.{URLSAFE[:43]}", f"SG.{ALNUM[:22]}.{URLSAFE[:43]}"),
