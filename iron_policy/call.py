@@ -168,7 +168,8 @@ class Call:
             basis, usage = "estimated", self._estimated_usage()
         request = self.request
         model = model or request.model
-        price = self.engine.spending.price_of(model, request.provider_name) or self.price
+        tier = usage.service_tier or request.service_tier
+        price = self.engine.spending.price_of(model, request.provider_name, tier) or self.price
         if self._windows:
             self._close_windows()
         cost = price.cost(usage) if price and request.billed else 0

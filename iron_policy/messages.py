@@ -61,6 +61,8 @@ class Usage(NamedTuple):
     """Share of ``uncached_input_tokens`` that is audio."""
     output_audio_tokens: int = 0
     """Share of ``output_tokens`` that is audio."""
+    service_tier: str | None = None
+    """The tier that the call was served at, in the provider's words (``priority``, ``flex``, ``fast``)."""
 
     @property
     def input_tokens(self) -> int:
@@ -84,6 +86,10 @@ class ModelRequest(NamedTuple):
     """Every text of the request, in the order in which they stand in it."""
     tool_names: tuple[str, ...] = ()
     """The tools that the model is offered."""
+    other_models: tuple[str, ...] = ()
+    """Models that the provider may ask instead, because the request names them."""
+    service_tier: str | None = None
+    """The tier that the caller asks for, in the provider's words; it changes the price."""
     parameter_names: tuple[str, ...] = ()
     """Top-level parameters that the caller set, in the provider's words."""
     max_tokens: int | None = None

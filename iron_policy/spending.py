@@ -24,6 +24,14 @@ LEAST_CLAMP = 16
 """A call is not clamped to fewer output tokens than this: the least that OpenAI's Responses API accepts."""
 
 
+_STANDARD = frozenset({None, "auto", "default", "standard", "standard_only", "scale"})
+"""Tiers at the listed price. OpenAI's ``scale`` and Anthropic's priority capacity are paid for in advance."""
+
+_OPEN = frozenset({None, "auto"})
+_PRICED = _STANDARD | {"priority", "fast", "flex"}
+"""Tiers whose price is known wherever it differs; nobody knows what any other costs."""
+
+
 class Spending:
     """Price calls and hold what they may cost."""
 
@@ -37,9 +45,15 @@ class Spending:
         self._assumed = flat_price(unknown.assume_usd_per_mtok) if isinstance(unknown, AssumedPrice) else None
         self._unpriced_allowed = unknown == "allow"
 
-    def price_of(self, model: str, provider_name: str) -> ModelPrice | None:
-        """Return what *model* costs, by the table or by the policy's assumption."""
-        return price_of(model, provider_name) or self._assumed
+    def price_of(self, model: str, provider_name: str, service_tier: str | None = None) -> ModelPrice | None:
+        """Return what *model* costs at a tier, by the table or by the policy's assumption."""
+        if service_tier is None or service_tier in _STANDARD:
+            return price_of(model, provider_name) or self._assumed
+        if service_tier not in _PRICED:
+            return self._assumed
+        # The table knows OpenAI's and Google's tiers by the one name, Anthropic's fast mode by the other.
+        terms = {"service_tier": service_tier, "speed": service_tier}
+        return price_of(model, provider_name, terms=terms) or self._assumed
 
     def hold(
         self, request: ModelRequest, accounts: Sequence[Account]
@@ -49,13 +63,13 @@ class Spending:
         Returns:
             The request (clamped, or with a cheaper model), its price and its hold; or the refusal.
         """
-        price = self.price_of(request.model, request.provider_name)
         if not accounts or not request.billed:
-            return request, price, None
-        if price is None and not self._unpriced_allowed:
-            return unknown_price(request.model)
+            return request, self.price_of(request.model, request.provider_name, request.service_tier), None
+        prices = self._prices(request)
+        if not self._unpriced_allowed and None in prices:
+            return unknown_price(request)
         try:
-            return request, price, self._ledger.reserve(accounts, _bound(request, price))
+            return request, prices[0], self._ledger.reserve(accounts, _bound(request, prices))
         except BudgetExceeded as short:
             return self._hold_less(request, accounts) or short
 
@@ -64,12 +78,20 @@ class Spending:
     ) -> tuple[ModelRequest, ModelPrice | None, Hold | None] | None:
         """Hold what the first rung costs that fits, ``None`` where none does."""
         for candidate in self._candidates(request, accounts):
-            price = self.price_of(candidate.model, candidate.provider_name)
+            prices = self._prices(candidate)
             try:
-                return candidate, price, self._ledger.reserve(accounts, _bound(candidate, price))
+                return candidate, prices[0], self._ledger.reserve(accounts, _bound(candidate, prices))
             except BudgetExceeded:
                 continue
         return None
+
+    def _prices(self, request: ModelRequest) -> list[ModelPrice | None]:
+        """Return every price that the provider may bill *request* at, first the one asked for."""
+        tiers = _possible_tiers(request)
+        prices = [self.price_of(request.model, request.provider_name, tier) for tier in tiers]
+        for model in request.other_models:
+            prices += [self.price_of(model, request.provider_name, tier) for tier in tiers]
+        return prices
 
     def fits_at_all(self, accounts: Sequence[Account]) -> BudgetExceeded | None:
         """Return the refusal that any call would meet, where a budget is used up."""
@@ -99,28 +121,49 @@ class Spending:
 
     def _clamped(self, request: ModelRequest, accounts: Sequence[Account]) -> ModelRequest | None:
         """Return the request with as many output tokens as the least budget affords, if that is of use."""
-        price = self.price_of(request.model, request.provider_name)
+        prices = [price for price in self._prices(request) if price is not None]
         headroom = self._ledger.headroom(accounts)
-        if price is None or headroom is None or request.operation_name == "embeddings":
+        if not prices or headroom is None or request.operation_name == "embeddings":
             return None
-        afforded = price.tokens_affordable(request.input_tokens_bound, request.choice_count, headroom)
+        afforded = min(
+            price.tokens_affordable(request.input_tokens_bound, request.choice_count, headroom)
+            for price in prices
+        )
         wanted = request.max_tokens
         if afforded < LEAST_CLAMP or (wanted is not None and wanted <= afforded):
             return None
         return request._replace(max_tokens=afforded)
 
 
-def _bound(request: ModelRequest, price: ModelPrice | None) -> int:
+def _possible_tiers(request: ModelRequest) -> tuple[str | None, ...]:
+    """Return the tiers that the provider may serve *request* at, first the one asked for.
+
+    Where a caller leaves the tier open, OpenAI takes the one that the project is set to, which nobody sees from here
+    and which may be ``priority``. Anthropic's ``auto`` uses capacity that is paid for in advance, and nobody else
+    serves a dearer tier unasked. A tier asked for may be given up for the standard one when there is no room in it.
+    """
+    tier = request.service_tier
+    if tier not in _STANDARD:
+        return (tier, None)
+    return (None, "priority") if tier in _OPEN and request.provider_name == "openai" else (None,)
+
+
+def _bound(request: ModelRequest, prices: Sequence[ModelPrice | None]) -> int:
     """Return the most that *request* can cost, in nano-dollars."""
-    if price is None:
-        return 0
     output = 0 if request.operation_name == "embeddings" else request.max_tokens
-    return price.bound(request.input_tokens_bound, output, request.choice_count)
+    return max(
+        [
+            price.bound(request.input_tokens_bound, output, request.choice_count) if price else 0
+            for price in prices
+        ]
+    )
 
 
-def unknown_price(model: str) -> UnknownPrice:
-    """Return the refusal of a model that nobody can price."""
+def unknown_price(request: ModelRequest) -> UnknownPrice:
+    """Return the refusal of a call that nobody can price."""
+    models = " or ".join(repr(model) for model in (request.model, *request.other_models))
+    tier = f" at service tier {request.service_tier!r}" if request.service_tier not in _STANDARD else ""
     return UnknownPrice(
-        f"the price of model {model!r} is unknown and a budget applies; set spending.unknown_price to "
+        f"the price of model {models}{tier} is unknown and a budget applies; set spending.unknown_price to "
         "{assume_usd_per_mtok: ...} or to allow"
     )

@@ -101,4 +101,6 @@ class Bill:
 
 
 def _sum(one: Usage, other: Usage) -> Usage:
-    return Usage(*map(sum, zip(one, other, strict=True)))
+    """Return the counts of both together; a sum has no tier."""
+    counts = (name for name in Usage._fields if name != "service_tier")
+    return Usage(**{name: getattr(one, name) + getattr(other, name) for name in counts})

@@ -15,12 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from iron_adapters.wire.bodies import WireRequest, WireResponse, limit_of, model_of, retry_count, role_of
+from iron_adapters.wire.bodies import (
+    WireRequest,
+    WireResponse,
+    limit_of,
+    model_of,
+    other_models,
+    retry_count,
+    role_of,
+)
 from iron_adapters.wire.json_bodies import load_object, load_request
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.media import bound_of
 from iron_adapters.wire.tool_schemas import tool_names, walk_schema, walk_tools
-from iron_adapters.wire.usage import anthropic_usage
+from iron_adapters.wire.usage import anthropic_usage, word
 from iron_policy.exceptions import WireError
 from iron_policy.messages import ModelRequest, ToolCall
 
@@ -33,7 +41,7 @@ _LIMITS = ("max_tokens",)
 _SETTINGS = frozenset({
     "model", "stream", "tool_choice", "thinking", "service_tier", "container", "context_management", "inference_geo",
     "betas", "speed", "cache_control", "mcp_servers", "compaction", "diagnostics", "billing_policy", "thread",
-    "fallback_credit_token", "fallbacks",
+    "fallback_credit_token",
 })  # fmt: skip
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _CALL_SETTINGS = frozenset({"type", "id", "name", "server_name", "caller", "cache_control"})
@@ -57,6 +65,8 @@ class MessagesRequest(WireRequest):
     def set_max_tokens(self, max_tokens: int) -> None:
         """Ask for at most *max_tokens*; a thinking budget must stay below, so it gives way as far as it can."""
         super().set_max_tokens(max_tokens)
+        if any(_raises(attempt, max_tokens) for attempt in _attempts(self.document)):
+            self._set("fallbacks", [_held_to(attempt, max_tokens) for attempt in self.document["fallbacks"]])
         thinking = self.document.get("thinking")
         budget = thinking.get("budget_tokens") if type(thinking) is dict else None
         if type(budget) is int and budget >= max_tokens > _LEAST_THINKING:
@@ -84,13 +94,44 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
         model=model,
         texts=tuple(texts.texts),
         tool_names=names,
+        other_models=other_models(document),
+        service_tier="fast" if _asks_for_speed(document) else word(document.get("service_tier")),
         parameter_names=tuple(document),
-        max_tokens=limit_of(document, _LIMITS),
+        max_tokens=_limit(document),
         stream=bool(document.get("stream")),
         input_tokens_bound=_bound(len(body), document, texts, model),
         retry_count=retry_count(headers),
     )
     return MessagesRequest(body, document, texts, request, _LIMITS)
+
+
+def _attempts(document: dict[str, Any]) -> list[Any]:
+    """Return what the request says of attempts with other models: each may have a limit and a speed of its own."""
+    attempts = document.get("fallbacks")
+    return attempts if type(attempts) is list else []
+
+
+def _raises(attempt: Any, max_tokens: int) -> bool:
+    return type(attempt) is dict and type(own := attempt.get("max_tokens")) is int and own > max_tokens
+
+
+def _held_to(attempt: Any, max_tokens: int) -> Any:
+    return {**attempt, "max_tokens": max_tokens} if _raises(attempt, max_tokens) else attempt
+
+
+def _limit(document: dict[str, Any]) -> int | None:
+    limit = limit_of(document, _LIMITS)
+    for attempt in _attempts(document):
+        if limit is not None and _raises(attempt, limit):
+            limit = attempt["max_tokens"]
+    return limit
+
+
+def _asks_for_speed(document: dict[str, Any]) -> bool:
+    return any(
+        type(attempt) is dict and attempt.get("speed") == "fast"
+        for attempt in (document, *_attempts(document))
+    )
 
 
 def _walk_top(texts: JsonTexts, document: dict[str, Any], key: str) -> None:

@@ -26,6 +26,8 @@ _ROLES: Mapping[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
+_FURTHER_MODELS = ("fallbacks", "models", "fallback_models")
+"""Where a request names them: Anthropic's key, OpenRouter's, and the one that some gateways know."""
 _RETRY_HEADER = "x-stainless-retry-count"
 
 
@@ -155,6 +157,17 @@ def model_of(document: Mapping[str, Any], default: str | None = None) -> str:
     if type(model) is not str or not model:
         raise WireError("the body names no 'model'")
     return model
+
+
+def other_models(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the models that the provider may go on to; a word such as ``default`` stands for some of its choice."""
+    named: list[Any] = []
+    for key in _FURTHER_MODELS:
+        if key in document:
+            value = document[key]
+            named += value if type(value) is list else [value]
+    models = [entry.get("model") if type(entry) is dict else entry for entry in named]
+    return tuple([model for model in models if type(model) is str])
 
 
 def count_of(document: Mapping[str, Any], key: str) -> int:

@@ -14,6 +14,7 @@ from iron_adapters.wire.bodies import (
     count_of,
     limit_of,
     model_of,
+    other_models,
     retry_count,
     role_of,
 )
@@ -21,7 +22,7 @@ from iron_adapters.wire.json_bodies import load_object, load_request
 from iron_adapters.wire.json_texts import IDENTIFIERS, JsonTexts
 from iron_adapters.wire.media import bound_of
 from iron_adapters.wire.tool_schemas import tool_names, walk_schema, walk_tools
-from iron_adapters.wire.usage import openai_usage
+from iron_adapters.wire.usage import openai_usage, word
 from iron_policy.exceptions import WireError
 from iron_policy.messages import ModelRequest, ToolCall
 
@@ -56,6 +57,8 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
         model=model,
         texts=tuple(texts.texts),
         tool_names=tool_names(document.get("tools"), document.get("functions")),
+        other_models=other_models(document),
+        service_tier=word(document.get("service_tier")),
         parameter_names=tuple(document),
         max_tokens=limit_of(document, _LIMITS),
         choice_count=count_of(document, "n"),
@@ -193,7 +196,7 @@ def read_response(body: bytes) -> WireResponse:
         texts,
         tool_calls=calls,
         finish_reasons=reasons,
-        usage=openai_usage(document.get("usage")),
+        usage=openai_usage(document.get("usage"), document.get("service_tier")),
     )
 
 

@@ -58,7 +58,7 @@ class ChatStream(StreamRewriter):
         if type(model := document.get("model")) is str and model:
             self.model = model
         choices = document.get("choices")
-        if (usage := openai_usage(document.get("usage"))) is not None:
+        if (usage := openai_usage(document.get("usage"), document.get("service_tier"))) is not None:
             self.usage = usage
         altered = False
         if self.hide_usage and "usage" in document:

@@ -8,13 +8,21 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from iron_adapters.wire.bodies import UsageOnRequest, WireResponse, count_of, limit_of, model_of, retry_count
+from iron_adapters.wire.bodies import (
+    UsageOnRequest,
+    WireResponse,
+    count_of,
+    limit_of,
+    model_of,
+    other_models,
+    retry_count,
+)
 from iron_adapters.wire.json_bodies import load_object, load_request
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.openai_chat_stream import ChatStream
 from iron_adapters.wire.openai_embeddings import walk_texts
 from iron_adapters.wire.streaming import OpenText
-from iron_adapters.wire.usage import openai_usage
+from iron_adapters.wire.usage import openai_usage, word
 from iron_policy.messages import Channel, ModelRequest
 
 if TYPE_CHECKING:
@@ -44,6 +52,8 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
         operation_name="text_completion",
         model=model_of(document),
         texts=tuple(texts.texts),
+        other_models=other_models(document),
+        service_tier=word(document.get("service_tier")),
         parameter_names=tuple(document),
         max_tokens=limit_of(document, _LIMITS),
         choice_count=prompts * max(count_of(document, "n"), count_of(document, "best_of")),
@@ -75,7 +85,7 @@ def read_response(body: bytes) -> WireResponse:
             texts.when_changed(first, partial(choice.update, logprobs=None))
     if document.get("error"):
         texts.walk(document, "error", "assistant", "error")
-    usage = openai_usage(document.get("usage"))
+    usage = openai_usage(document.get("usage"), document.get("service_tier"))
     return WireResponse(body, document, texts, finish_reasons=reasons, usage=usage)
 
 

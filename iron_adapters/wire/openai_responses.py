@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from iron_adapters.wire.bodies import WireRequest, WireResponse, limit_of, model_of, retry_count, role_of
+from iron_adapters.wire.bodies import (
+    WireRequest,
+    WireResponse,
+    limit_of,
+    model_of,
+    other_models,
+    retry_count,
+    role_of,
+)
 from iron_adapters.wire.json_bodies import load_object, load_request
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.media import bound_of
 from iron_adapters.wire.openai_chat import walk_format
 from iron_adapters.wire.tool_schemas import tool_names, walk_tools
-from iron_adapters.wire.usage import openai_usage
+from iron_adapters.wire.usage import openai_usage, word
 from iron_policy.messages import ModelRequest, ToolCall
 
 if TYPE_CHECKING:
@@ -67,6 +75,8 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
         model=model,
         texts=tuple(texts.texts),
         tool_names=tool_names(document.get("tools")),
+        other_models=other_models(document),
+        service_tier=word(document.get("service_tier")),
         parameter_names=tuple(document),
         max_tokens=limit_of(document, _LIMITS),
         stream=bool(document.get("stream")),
@@ -228,5 +238,5 @@ def read_response(body: bytes) -> WireResponse:
         texts,
         tool_calls=calls,
         finish_reasons=(reason,) if reason else (),
-        usage=openai_usage(document.get("usage")),
+        usage=openai_usage(document.get("usage"), document.get("service_tier")),
     )

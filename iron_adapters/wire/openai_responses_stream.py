@@ -204,7 +204,7 @@ class ResponsesStream(StreamRewriter):
         before = b""
         if kind in _ENDS:
             before = self._close_all()
-            self.usage = openai_usage(response.get("usage")) or self.usage
+            self.usage = openai_usage(response.get("usage"), response.get("service_tier")) or self.usage
             self._reasons[0] = reason_of(response) or kind
             self.error |= bool(response.get("error"))
             self._judge_unseen(response.get("output"))

@@ -11,8 +11,11 @@ from typing import Any
 from iron_policy.messages import Usage
 
 
-def openai_usage(usage: Any) -> Usage | None:
-    """Read the usage of chat completions, completions, embeddings or responses; ``None`` where there is none."""
+def openai_usage(usage: Any, service_tier: Any = None) -> Usage | None:
+    """Read the usage of chat completions, completions, embeddings or responses; ``None`` where there is none.
+
+    The tier stands beside it in the reply.
+    """
     if type(usage) is not dict:
         return None
     counts = _counts(usage)
@@ -21,7 +24,7 @@ def openai_usage(usage: Any) -> Usage | None:
     given = _counts(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
     made = _counts(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
     if not given and not made:  # most replies: details are missing, or all nought
-        return Usage(uncached_input_tokens=total, output_tokens=output)
+        return Usage(uncached_input_tokens=total, output_tokens=output, service_tier=word(service_tier))
     read = min(given.get("cached_tokens", 0), total)
     written = min(given.get("cache_write_tokens", 0), total - read)
     return Usage(
@@ -32,6 +35,7 @@ def openai_usage(usage: Any) -> Usage | None:
         reasoning_output_tokens=min(made.get("reasoning_tokens", 0), output),
         input_audio_tokens=min(given.get("audio_tokens", 0), total - read - written),
         output_audio_tokens=min(made.get("audio_tokens", 0), output),
+        service_tier=word(service_tier),
     )
 
 
@@ -59,6 +63,7 @@ def anthropic_usage(usage: Any) -> Usage | None:
         cache_creation_1h_input_tokens=for_an_hour,
         output_tokens=output,
         reasoning_output_tokens=min(thinking, output),
+        service_tier="fast" if usage.get("speed") == "fast" else word(usage.get("service_tier")),
     )
 
 
@@ -74,6 +79,11 @@ def _compactions(usage: dict[str, Any]) -> list[dict[str, Any]]:
     if type(runs) is not list:
         return []
     return [run for run in runs if type(run) is dict and run.get("type") == "compaction"]
+
+
+def word(value: Any) -> str | None:
+    """Return *value* where it is a string."""
+    return value if type(value) is str else None
 
 
 def _counts(usage: Any) -> dict[str, int]:

@@ -25,10 +25,15 @@ def access_rules(access: Access) -> Iterator[Rule]:
 
 
 def allow_models(allows: Callable[[str], bool]) -> Rule:
-    """Refuse a call to a model that *allows* does not know."""
+    """Refuse a call to a model that *allows* does not know, or that may go on to one."""
 
     def rule(request: ModelRequest) -> ModelRequest | PolicyDenied:
-        return request if allows(request.model) else denied_model(request.model)
+        if not allows(request.model):
+            return denied_model(request.model)
+        for model in request.other_models:
+            if not allows(model):
+                return denied_model(model)
+        return request
 
     return rule
 

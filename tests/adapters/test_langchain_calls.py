@@ -134,7 +134,7 @@ def test_each_run_of_an_agent_has_a_budget_of_its_own_and_is_stopped_by_it(doubl
     double.answer_with(
         lambda asked: Reply(LONG, tool_calls=(ToolUse("note", {"text": str(len(asked.tool_results))}),))
     )
-    budgets = [{"scope": "run", "limit_usd": 0.001}]
+    budgets = [{"scope": "run", "limit_usd": 0.002}]
     governing = engine(budgets=budgets, spending={"when_short": ["deny"]})
 
     def note(text: str) -> str:

@@ -23,6 +23,7 @@ from iron_policy import (
     current_scope,
 )
 from iron_policy.audit import MemorySink
+from iron_policy.cost import to_nanodollars
 from iron_policy.messages import Channel, ModelRequest, ModelResponse, Text, ToolCall, Usage
 
 EMAIL = "alice@example.com"
@@ -174,7 +175,7 @@ def test_without_the_clamp_it_is_refused_with_what_is_spent_held_and_allowed():
 
 def test_a_cheaper_model_is_tried_before_a_refusal():
     governing = engine(
-        budgets=[{"scope": "global", "limit_usd": "0.001"}],
+        budgets=[{"scope": "global", "limit_usd": "0.002"}],
         spending={"when_short": ["model:gpt-4o-mini", "deny"]},
     )
 
@@ -469,3 +470,77 @@ def test_a_thousand_threads_never_overdraw():
     assert {"ok", "refused"} == set(outcomes)
     assert account.held_nanodollars == 0
     assert account.spent_nanodollars == outcomes.count("ok") * (100 * 150 + 400 * 600)
+
+
+ROOMY = {"budgets": [{"scope": "global", "limit_usd": 100}]}
+
+
+def held_for(**fields):
+    return engine(**ROOMY).admit(asking(model="gpt-4o", **fields)).hold.nanodollars
+
+
+def test_the_hold_covers_the_tier_that_the_provider_may_choose():
+    standard, priority = held_for(service_tier="default"), held_for(service_tier="priority")
+
+    assert priority > standard
+    assert held_for() == held_for(service_tier="auto") == priority
+    assert held_for(service_tier="fast") == priority
+    assert engine(**ROOMY).admit(asking(model="o3", service_tier="flex")).hold.nanodollars == (
+        engine(**ROOMY).admit(asking(model="o3", service_tier="default")).hold.nanodollars
+    )
+
+
+def test_nobody_but_openai_serves_a_dearer_tier_unasked():
+    def held(**fields):
+        claude = asking(provider_name="anthropic", model="claude-opus-4-8", **fields)
+        return engine(**ROOMY).admit(claude).hold.nanodollars
+
+    assert held() == held(service_tier="auto") == held(service_tier="standard_only")
+    assert held(service_tier="fast") == 2 * held()
+
+
+@pytest.mark.parametrize(
+    ("asked", "served", "usd"),
+    [
+        (None, None, "0.01"),
+        (None, "default", "0.01"),
+        (None, "priority", "0.017"),
+        ("priority", "default", "0.01"),
+        ("priority", None, "0.017"),
+    ],
+)
+def test_a_call_costs_what_its_tier_costs(asked, served, usd):
+    governing = engine(**ROOMY)
+    call = governing.admit(asking(model="gpt-4o", max_tokens=1000, service_tier=asked))
+    call.settle(Usage(output_tokens=1000, service_tier=served), model="gpt-4o")
+
+    assert governing.accounts()[0].spent_nanodollars == to_nanodollars(usd)
+
+
+def test_a_tier_that_nobody_can_price_is_no_way_round_a_budget():
+    with pytest.raises(UnknownPrice, match="ultrafast"):
+        engine(**ROOMY).admit(asking(service_tier="ultrafast"))
+
+
+def test_models_that_a_request_may_go_on_to_are_judged_like_its_own():
+    governing = engine(access={"models": {"allow": ["gpt-4o-mini"]}})
+
+    with pytest.raises(ModelNotAllowed, match="gpt-4o'"):
+        governing.admit(asking(other_models=("gpt-4o-mini", "gpt-4o")))
+
+
+def test_the_dearest_model_that_a_request_names_is_held():
+    dearest = engine(**ROOMY).admit(asking(model="gpt-4o")).hold.nanodollars
+    cheap = engine(**ROOMY).admit(asking(other_models=("gpt-4o",)))
+
+    assert cheap.hold.nanodollars == dearest
+    with pytest.raises(UnknownPrice, match="no-such-model"):
+        engine(**ROOMY).admit(asking(other_models=("no-such-model",)))
+
+
+def test_a_clamp_leaves_room_for_the_dearest_model():
+    governing = engine(budgets=[{"scope": "global", "limit_usd": "0.01"}])
+    call = governing.admit(asking(max_tokens=10_000, other_models=("gpt-4o",)))
+
+    assert call.max_tokens is not None
+    assert call.hold.nanodollars <= to_nanodollars("0.01")
