@@ -126,9 +126,9 @@ def look_dashed_mac(text: str, start: int, end: int) -> Iterator[Finding]:
 def look_iban(text: str, start: int, _end: int) -> Iterator[Finding]:
     """Yield the IBAN whose second letter is at *start*: the longest reading that the check digits bear out.
 
-    Slovakia's start like Twilio's keys, so a match may also begin with the first letter.
+    Slovakia's and Malta's start like keys of vendors, so a match may also begin with the first letter.
     """
-    start = start if text.startswith("SK", start) else max(0, start - 1)
+    start = start if text.startswith(("SK", "MT"), start) else max(0, start - 1)
     if not starts_clean(text, start):
         return
     match = _IBAN.match(text, start, min(len(text), start + 44))

@@ -21,7 +21,7 @@ STARTS: Final = "(?i:ke|to|se|pa|pw|cr|au|co)"
 """Their first two letters."""
 
 _REST: Final = r"[\w.\-]{0,24}\\{0,3}[\"'\]]{0,2}[ \t]{0,3}"
-_OPERATOR: Final = r"[:=?]=?>?[ \t]{0,3}\\{0,3}[\"'`]?"
+_OPERATOR: Final = r"(?:[:=?]=?>?|(?:is|was):?[ \t])[ \t]{0,3}\\{0,3}[\"'`]?"
 BETWEEN: Final = _REST + _OPERATOR
 """What may stand between the word and its value."""
 
@@ -33,7 +33,7 @@ BEARER_GATE: Final = r"(?i:bearer|basic|token)[ \t]{1,3}[A-Za-z0-9._~+/=-]{12}"
 CURL_GATE: Final = r"(?:-u|--user)[ =]{0,3}\\?[\"']?[!#-&(-9;-~]{1,64}:[!#-&(-~]{3}"
 
 PARTIAL: Final = (
-    rf"(?i:{WORDS}){_REST}(?:{_OPERATOR}{VALUE}*)?|(?i:bearer|basic|token)[ \t]{{1,3}}{VALUE}*"
+    rf"(?i:{WORDS}){_REST}(?:i|is:?|w|wa|was:?|{_OPERATOR}{VALUE}*)?|(?i:bearer|basic|token)[ \t]{{1,3}}{VALUE}*"
     r"|(?:-u|--user)[ =]{0,3}\\?[\"']?[!#-&(-~]{0,200}"
 )
 """RE2 pattern of an assignment that the end of a text leaves open."""
@@ -64,7 +64,7 @@ def look_assigned(text: str, start: int, _end: int) -> Iterator[Finding]:
     if not match or not name or (start and text[start - 1].isdigit()) or _is_harmless(text, start, name):
         return
     begin, stop = match.span(1)
-    value = match.group(1).rstrip(".,:;!?&")
+    value = match.group(1).rstrip(".,:;&")
     stop = begin + len(value)
     behind = text[match.end(1) : match.end(1) + 1]
     if behind in {"(", "[", "{"}:

@@ -55,7 +55,7 @@ _PEOPLE: Final = (
     Anchor(phones.CALL_GATE, phones.CALL_STARTS, numbers.look, _NUMBERS),
     Anchor(
         r"[A-Z]\d{2}[ -]?[A-Z0-9]{4}[ -]?[A-Z0-9]{4}[ -]?[A-Z0-9]{2}|[a-z]\d{2}(?:[a-z]{4}\d{6}|\d{10})",
-        r"[A-Z]\d|[a-z]\d|SK",
+        r"[A-Z]\d|[a-z]\d|SK|MT",
         addresses.look_iban,
         _one("IBAN"),
     ),

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CONTEXT: Final = 64
 """How many characters before a value are read for words that say what it is."""
 
-_MAX_MEMORY_BYTES: Final = 40 << 20
+_MAX_MEMORY_BYTES: Final = 48 << 20
 
 
 def linear(pattern: str, *, case_sensitive: bool = True) -> Pattern:

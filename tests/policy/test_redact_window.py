@@ -45,6 +45,7 @@ VALUES = [
     "api_key = 'zX81kd0qLm2PvA93hhQ1'",
     "Authorization: Bearer am9obmRvZTpkMDY5NGIxYi1j",
     "curl -u johns:h0pk1ns21s",
+    "the password is Sup3rS3cret!",
     "Phone: 451 5986",
     "social security 536228726",
     "passport number is C01X00T47",
