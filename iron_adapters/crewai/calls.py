@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from iron_adapters.crewai.marking import CallMark, counted, marked, used_since
+from iron_adapters.crewai.marking import counted, marked, used_since
 from iron_adapters.crewai.messages import Prompt, copied
 from iron_adapters.crewai.replies import Reply
 from iron_adapters.crewai.requests import limit_name, reaches_wire, request_of
+from iron_adapters.crewai.runs import named
 from iron_adapters.crewai.tools import admit_arguments, admitted_result
 from iron_adapters.installation import ensure_patched
 from iron_adapters.marks import claimed, is_claimed, live_mark, mark
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from crewai.llms.base_llm import BaseLLM
 
+    from iron_adapters.crewai.marking import CallMark
     from iron_adapters.resolve import Governor
     from iron_policy.call import Call
     from iron_policy.engine import PolicyEngine
@@ -47,7 +49,10 @@ class Asked:
         response_model: type[BaseModel] | None,
         *,
         stream: bool | None,
+        agent: Any = None,
+        task: Any = None,
     ) -> None:
+        self.agent, self.task = agent, task
         self.messages: list[Any] = (
             [{"role": "user", "content": messages}] if isinstance(messages, str) else copied(list(messages))
         )
@@ -114,6 +119,8 @@ def governed_call(
         if own_policy and above.engine is not engine:
             engine.judge(request, scope=above.scope)
         engine, scope = above.engine, above.scope
+    else:
+        scope = named(scope, asked.agent, asked.task)
     if not reaches_wire(llm):
         if above is not None:
             above.note_request()
@@ -123,26 +130,49 @@ def governed_call(
     elif above is not None:
         yield _OnWire(llm, asked, engine, scope)
     else:
-        with _wire_marked(llm, request, engine, scope):
+        with _wire_marked(llm, request, engine, scope) as new:
             yield _OnWire(llm, asked, engine, scope)
+        new.replied(None)  # where it never came by the wire
 
 
 @contextmanager
-def _wire_marked(llm: BaseLLM, request: ModelRequest, engine: PolicyEngine, scope: Scope) -> Iterator[None]:
+def governed_count(governor: Governor, llm: BaseLLM, asked: Asked) -> Iterator[GovernedCall]:
+    """Govern what *llm* does to count tokens, which may be a call that nobody bills.
+
+    Raises:
+        PolicyDenied: nothing may be sent.
+    """
+    counting = GovernedCall(llm, asked)
+    if is_claimed() or live_mark() is not None:
+        yield counting
+        return
+    prompt = Prompt(asked.messages, asked.tools, asked.response_model)
+    request, (engine, scope) = request_of(llm, prompt), governor.engine_and_scope()
+    if reaches_wire(llm):
+        with _wire_marked(llm, request, engine, scope):
+            yield counting
+        return
+    if (texts := engine.judge(request, scope=scope).texts) is not None:
+        counting.messages, counting.tools = prompt.rewritten(texts)
+    with claimed():
+        yield counting
+
+
+@contextmanager
+def _wire_marked(llm: BaseLLM, request: ModelRequest, engine: PolicyEngine, scope: Scope) -> Iterator[CallMark]:
     """Mark the calls made in the block for the wire.
 
     Raises:
-        PolicyDenied: the request is refused, or it needed rewriting and never came by the wire.
+        PolicyDenied: the request is refused.
     """
     new = marked(None, llm, request, engine.judge(request, scope=scope))
     ensure_patched()
     token = mark.set(new)
     try:
-        yield
+        yield new
     finally:
         new.over = True
         mark.reset(token)
-    new.replied(None)
 
 
 class _OnWire(GovernedCall):

@@ -26,7 +26,7 @@ from crewai.hooks.llm_hooks import model_call_hooks_already_dispatched, model_ca
 from crewai.llms.base_llm import BaseLLM, llm_call_context
 from pydantic import PrivateAttr
 
-from iron_adapters.crewai.calls import Asked, governed_call
+from iron_adapters.crewai.calls import Asked, governed_call, governed_count
 from iron_adapters.crewai.refusals import in_own_terms
 from iron_adapters.crewai.stand_in import StandIn
 from iron_adapters.marks import is_claimed
@@ -82,7 +82,7 @@ class IronLLM(StandIn):
             raise TypeError(f"wrap() takes a crewai BaseLLM, not {type(llm).__name__}")
         return cls(wrapped=llm, policy=policy)
 
-    def call(
+    def call(  # noqa: PLR0917 - CrewAI's own signature
         self,
         messages: str | list[Any],
         tools: list[dict[str, Any]] | None = None,
@@ -97,8 +97,10 @@ class IronLLM(StandIn):
         Raises:
             PolicyDenied: the call was refused, or its reply.
         """
-        asked = Asked(messages, tools, response_model, stream=self._effective_stream())
-        with self._governed(asked, from_task, from_agent, available_functions) as call:
+        asked = Asked(
+            messages, tools, response_model, stream=self._effective_stream(), agent=from_agent, task=from_task
+        )
+        with self._governed(asked, available_functions) as call:
             reply = call.llm.call(
                 call.messages,
                 tools=call.tools,
@@ -111,7 +113,7 @@ class IronLLM(StandIn):
             call.replied(reply)
         return call.reply
 
-    async def acall(
+    async def acall(  # noqa: PLR0917 - CrewAI's own signature
         self,
         messages: str | list[Any],
         tools: list[dict[str, Any]] | None = None,
@@ -122,8 +124,10 @@ class IronLLM(StandIn):
         response_model: type[BaseModel] | None = None,
     ) -> Any:
         """Call the model under the policy, as :meth:`call` does."""
-        asked = Asked(messages, tools, response_model, stream=self._effective_stream())
-        with self._governed(asked, from_task, from_agent, available_functions) as call:
+        asked = Asked(
+            messages, tools, response_model, stream=self._effective_stream(), agent=from_agent, task=from_task
+        )
+        with self._governed(asked, available_functions) as call:
             reply = await call.llm.acall(
                 call.messages,
                 tools=call.tools,
@@ -136,14 +140,27 @@ class IronLLM(StandIn):
             call.replied(reply)
         return call.reply
 
+    def get_input_tokens_count(
+        self,
+        messages: str | list[Any],
+        tools: list[dict[str, Any]] | None = None,
+        response_model: type[BaseModel] | None = None,
+    ) -> int:
+        """Count tokens as the model does; it may ask its provider, so the texts are judged and rewritten first.
+
+        Raises:
+            PolicyDenied: the provider must not see them.
+        """
+        asked = Asked(messages, tools, response_model, stream=False)
+        with in_own_terms(), governed_count(self._governor, self.wrapped, asked) as call:
+            return call.llm.get_input_tokens_count(call.messages, call.tools, response_model)
+
     @contextmanager
-    def _governed(
-        self, asked: Asked, task: Any, agent: Any, functions: dict[str, Any] | None
-    ) -> Iterator[GovernedCall]:
+    def _governed(self, asked: Asked, functions: dict[str, Any] | None) -> Iterator[GovernedCall]:
         """Have the hooks see the call, unless CrewAI has done so; then the policy; then the hooks see the reply."""
         tells_hooks = not (is_claimed() or model_call_hooks_already_dispatched())
         if tells_hooks:
-            self._invoke_before_llm_call_hooks(asked.messages, agent)
+            self._invoke_before_llm_call_hooks(asked.messages, asked.agent)
         governed = governed_call(self._governor, self.wrapped, asked, own_policy=self._has_own_policy)
         with in_own_terms(), model_call_hooks_dispatched(), governed as call:
             call.functions = call.governed_functions(functions)
@@ -151,6 +168,6 @@ class IronLLM(StandIn):
                 yield call
         if call.whole and asked.stream and isinstance(call.reply, str):
             with llm_call_context():
-                self._emit_stream_chunk_event(chunk=call.reply, from_task=task, from_agent=agent)
+                self._emit_stream_chunk_event(chunk=call.reply, from_task=asked.task, from_agent=asked.agent)
         if tells_hooks and isinstance(call.reply, str):
-            call.reply = self._invoke_after_llm_call_hooks(asked.messages, call.reply, agent)
+            call.reply = self._invoke_after_llm_call_hooks(asked.messages, call.reply, asked.agent)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from iron_adapters.crewai.refusals import aborted
 from iron_adapters.marks import Mark, live_mark
 from iron_policy.exceptions import ContentBlocked, GovernanceFailed
@@ -53,7 +55,7 @@ class CallMark(Mark):
         if self.requests_seen:
             return None
         call = self.admitted or self._unseen()
-        texts = () if text is None else (Text(text, "assistant", "reply"),)
+        texts = () if text is None else (Text(text, "assistant", "reply", in_json=_is_json(text)),)
         try:
             seen = call.review(ModelResponse(texts=texts))
         finally:
@@ -89,6 +91,17 @@ def marked(owner: object, llm: Any, request: ModelRequest, judged: Call) -> Call
         request=request,
         counted=counted(llm),
     )
+
+
+def _is_json(text: str) -> bool:
+    """Tell whether *text* is a structured answer, which CrewAI's hooks are shown as JSON."""
+    if not text.startswith(("{", "[")):
+        return False
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def unreachable() -> ContentBlocked:

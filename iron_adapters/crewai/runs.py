@@ -65,25 +65,29 @@ class Runs:
         """Return what governs a call that is made here by *agent* for *task*."""
         engine, _ = self._governor.engine_and_scope()
         enclosing = current_scope() or self._bare_scope(engine)
-        role = self._names["agent"] or _name_of(agent, "role")
-        labels = {"iron.task": name} if (name := _name_of(task, "name")) else {}
-        if not labels and (role is None or role == enclosing.agent):
-            return engine, enclosing
-        with entered(enclosing):
-            scope = enclosing.engine.scope(
-                agent=role,
-                user=self._names["user"],
-                path=self._names["path"],
-                counts_loops=enclosing.counts_loops,
-            )
-        scope.labels = {**enclosing.labels, **labels}
-        return engine, scope
+        return engine, named(enclosing, agent, task, **self._names)
 
     def _bare_scope(self, engine: PolicyEngine) -> Scope:
         scope = self._bare.get(engine)
         if scope is None:
             scope = self._bare[engine] = engine.scope(**self._names, counts_loops=False)
         return scope
+
+
+def named(
+    enclosing: Scope, of: Any, task: Any, *, agent: str | None = None, user: str | None = None, path: str | None = None
+) -> Scope:
+    """Return the scope of a call within *enclosing*, made by the agent *of* for *task*; *agent* is its name, if not its role."""
+    role = agent or _name_of(of, "role")
+    labels = {"iron.task": name} if (name := _name_of(task, "name")) else {}
+    if not labels and (role is None or role == enclosing.agent):
+        return enclosing
+    with entered(enclosing):
+        scope = enclosing.engine.scope(
+            agent=role, user=user, path=path, counts_loops=enclosing.counts_loops
+        )
+    scope.labels = {**enclosing.labels, **labels}
+    return scope
 
 
 def _name_of(thing: Any, attribute: str) -> str | None:

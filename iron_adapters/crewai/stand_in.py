@@ -70,10 +70,6 @@ class StandIn(BaseLLM):
         """Return how many tokens the model can handle."""
         return self.wrapped.get_context_window_size()
 
-    def get_input_tokens_count(self, *args: Any, **kwargs: Any) -> int:
-        """Estimate tokens as the model does."""
-        return self.wrapped.get_input_tokens_count(*args, **kwargs)
-
     def get_token_usage_summary(self) -> UsageMetrics:
         """Return what the model has used since it was made."""
         return self.wrapped.get_token_usage_summary()
