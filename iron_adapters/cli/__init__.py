@@ -14,8 +14,10 @@ def main() -> None:
     """Run the command line in ``sys.argv``, and exit with its code."""
     try:
         from iron_adapters.cli.commands import app
+
+        app()
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in {"typer", "rich", "click"}:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in {"typer", "rich", "click"}:
             raise
-        sys.exit(f'iron-runtime needs {error.name}: pip install "iron-adapters[cli]"')
-    app()
+        sys.exit(f'iron-runtime needs {missing}: pip install "iron-adapters[cli]"')
