@@ -5,7 +5,7 @@ Owns the replacing; the whole-text twin of :mod:`iron_policy.redact.window`. Fin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from iron_policy.exceptions import ContentBlocked
 from iron_policy.redact.tokens import masked, redacted, unescaped
@@ -14,9 +14,15 @@ from iron_policy.verdicts import REWRITING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from iron_policy.detect import Scanner
     from iron_policy.redact.vault import Vault
     from iron_policy.verdicts import Action, Finding
+
+
+class Finder(Protocol):
+    """Finds in whole texts: a scanner, or what stands before one."""
+
+    def scan(self, text: str) -> Sequence[Finding]:
+        """Return the findings in *text*, in order of place, without overlaps."""
 
 
 def rewrite(text: str, findings: Sequence[Finding], action_of: Mapping[str, Action], vault: Vault) -> str:
@@ -57,12 +63,12 @@ def replaced(
 def review_text(
     text: str,
     *,
-    scanner: Scanner,
+    scanner: Finder,
     action_of: Mapping[str, Action],
     vault: Vault,
     restore: bool,
     in_json: bool = False,
-) -> tuple[str, list[Finding]]:
+) -> tuple[str, Sequence[Finding]]:
     """Judge a model's own text, then put real values back behind the tokens in it.
 
     Restored values are the caller's own, so they are not judged again.
