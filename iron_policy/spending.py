@@ -28,8 +28,11 @@ _STANDARD = frozenset({None, "auto", "default", "standard", "standard_only", "sc
 """Tiers at the listed price. OpenAI's ``scale`` and Anthropic's priority capacity are paid for in advance."""
 
 _OPEN = frozenset({None, "auto"})
-_PRICED = _STANDARD | {"priority", "fast", "flex"}
-"""Tiers whose price is known wherever it differs; nobody knows what any other costs."""
+_TERMS = {tier: (("service_tier", tier), ("speed", tier)) for tier in ("priority", "fast", "flex")}
+"""Tiers whose price is known wherever it differs; nobody knows what any other costs.
+
+The table knows OpenAI's and Google's tiers by the one name, Anthropic's fast mode by the other.
+"""
 
 
 class Spending:
@@ -49,11 +52,8 @@ class Spending:
         """Return what *model* costs at a tier, by the table or by the policy's assumption."""
         if service_tier is None or service_tier in _STANDARD:
             return price_of(model, provider_name) or self._assumed
-        if service_tier not in _PRICED:
-            return self._assumed
-        # The table knows OpenAI's and Google's tiers by the one name, Anthropic's fast mode by the other.
-        terms = {"service_tier": service_tier, "speed": service_tier}
-        return price_of(model, provider_name, terms=terms) or self._assumed
+        terms = _TERMS.get(service_tier)
+        return (price_of(model, provider_name, terms=terms) if terms else None) or self._assumed
 
     def hold(
         self, request: ModelRequest, accounts: Sequence[Account]
@@ -88,10 +88,11 @@ class Spending:
     def _prices(self, request: ModelRequest) -> list[ModelPrice | None]:
         """Return every price that the provider may bill *request* at, first the one asked for."""
         tiers = _possible_tiers(request)
-        prices = [self.price_of(request.model, request.provider_name, tier) for tier in tiers]
-        for model in request.other_models:
-            prices += [self.price_of(model, request.provider_name, tier) for tier in tiers]
-        return prices
+        return [
+            self.price_of(model, request.provider_name, tier)
+            for model in (request.model, *request.other_models)
+            for tier in tiers
+        ]
 
     def fits_at_all(self, accounts: Sequence[Account]) -> BudgetExceeded | None:
         """Return the refusal that any call would meet, where a budget is used up."""
@@ -151,12 +152,11 @@ def _possible_tiers(request: ModelRequest) -> tuple[str | None, ...]:
 def _bound(request: ModelRequest, prices: Sequence[ModelPrice | None]) -> int:
     """Return the most that *request* can cost, in nano-dollars."""
     output = 0 if request.operation_name == "embeddings" else request.max_tokens
-    return max(
-        [
-            price.bound(request.input_tokens_bound, output, request.choice_count) if price else 0
-            for price in prices
-        ]
-    )
+    most = 0
+    for price in prices:
+        if price is not None:
+            most = max(most, price.bound(request.input_tokens_bound, output, request.choice_count))
+    return most
 
 
 def unknown_price(request: ModelRequest) -> UnknownPrice:

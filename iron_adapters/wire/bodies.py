@@ -166,6 +166,8 @@ def other_models(document: Mapping[str, Any]) -> tuple[str, ...]:
         if key in document:
             value = document[key]
             named += value if type(value) is list else [value]
+    if not named:
+        return ()
     models = [entry.get("model") if type(entry) is dict else entry for entry in named]
     return tuple([model for model in models if type(model) is str])
 

@@ -37,6 +37,7 @@ _KNOWN_SETTINGS = frozenset({
     "tool_choice", "function_call", "reasoning_effort", "service_tier", "verbosity", "store", "logprobs",
     "top_logprobs", "prompt_cache_retention", "prompt_cache_options", "parallel_tool_calls", "moderation",
 })  # fmt: skip
+_TEXTUAL = frozenset({str, list, dict})
 _MESSAGE_SETTINGS = frozenset({"role", "tool_call_id", "id", "type", "status", "phase"})
 
 
@@ -48,8 +49,8 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
     """
     document = load_request(body)
     texts = JsonTexts()
-    for key in document:
-        if key not in _KNOWN_SETTINGS:
+    for key, value in document.items():
+        if key not in _KNOWN_SETTINGS and (type(value) in _TEXTUAL or key == "messages"):
             _walk_top(texts, document, key)
     model = model_of(document)
     request = ModelRequest(

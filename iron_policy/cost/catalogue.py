@@ -59,7 +59,7 @@ def price_of(
     provider_name: str | None = None,
     *,
     at: float | None = None,
-    terms: Mapping[str, str] | None = None,
+    terms: Mapping[str, str] | Terms | None = None,
 ) -> ModelPrice | None:
     """Return what *model* costs, ``None`` where the table does not know it or does not price it by the token.
 
@@ -68,13 +68,15 @@ def price_of(
         provider_name: who serves it; ``None`` to tell it from the model's name. A provider that the table does not
             know has no prices, even where it serves a model of the same name as another's.
         at: epoch seconds of the request, for prices that change by date or time of day; ``None`` for now.
-        terms: what else the price hangs on, such as ``{"service_tier": "priority"}`` or ``{"processing": "batch"}``.
+        terms: what else the price hangs on, such as ``{"service_tier": "priority"}`` or ``{"processing": "batch"}``;
+            as sorted pairs where it must be quick.
     """
-    found = (
-        _listing(model, provider_name, tuple(sorted(terms.items())))
-        if terms
-        else _listing(model, provider_name)
-    )
+    if not terms:
+        found = _listing(model, provider_name)
+    else:
+        found = _listing(
+            model, provider_name, terms if isinstance(terms, tuple) else tuple(sorted(terms.items()))
+        )
     if type(found) is Schedule:
         now = time.time() if at is None else at
         start, end, price = found.span
