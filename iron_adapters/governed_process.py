@@ -95,8 +95,9 @@ class Reporter:
         """Count *event* and publish the sums. A folder that is gone has nobody who reads it."""
         with self._lock:
             self._count(event.type, event.call_id, dict(event.attributes))
-            with suppress(OSError):
-                self._folder.publish(self.name, self._report)
+            if event.type != "call.admitted":  # its numbers come with its end
+                with suppress(OSError):
+                    self._folder.publish(self.name, self._report)
 
     def close(self) -> None:
         """Do nothing: whatever is known has been published."""

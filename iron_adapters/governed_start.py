@@ -27,16 +27,22 @@ def begin() -> None:
     """Take this process into the run that the environment names.
 
     Raises:
-        LookupError: the environment names none.
-        OSError: the run is over, or its folder is not ours to use.
+        LookupError: the environment names none, or it is over.
+        OSError: its folder is not ours to use.
     """
     path = os.environ.get(VARIABLE)
     if not path:
         raise LookupError(f"{VARIABLE} has been taken out of its environment, and PYTHONPATH has not")
     folder = RunFolder(path)
-    folder.settings()
+    try:
+        folder.settings()
+    except FileNotFoundError:
+        raise LookupError("the run that it belongs to is over") from None
     _Started.folder, _Started.report = folder, folder.new_report()
     sys.meta_path.insert(0, _Awaiting())
+    for name in _AWAITED:
+        if name in sys.modules:  # a .pth file was faster
+            _act(name)
 
 
 class _Started:

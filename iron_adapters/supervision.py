@@ -76,6 +76,7 @@ def supervise(command: Sequence[str], folder: RunFolder) -> int:
     Raises:
         UngovernableError, OSError: as :func:`start` does.
     """
+    refuse_ungovernable(command)
     terminal = Terminal()
     process: subprocess.Popen[bytes] | None = None
     early: list[int] = []
@@ -169,8 +170,10 @@ def refuse_ungovernable(command: Sequence[str]) -> None:
     """Refuse a Python, or a script for one, that is told to ignore the environment.
 
     Raises:
-        UngovernableError: naming the flag.
+        UngovernableError: naming the flag; or the system cannot do it at all.
     """
+    if not hasattr(os, "killpg"):
+        raise UngovernableError("this system has no process groups; use install() in the program")
     for words in (command, _shebang(command[0])):
         flag = _deaf_flag(words)
         if flag is not None:

@@ -238,6 +238,21 @@ def test_a_python_that_is_told_to_ignore_its_environment_is_refused(run, script,
         refuse_ungovernable(command)
 
 
+def test_a_process_that_is_taken_out_of_the_run_by_half_does_not_start(run, script):
+    code = """
+import os, subprocess, sys
+environment = {name: value for name, value in os.environ.items() if name != "IRON_RUN"}
+print(subprocess.run([sys.executable, "-c", "print('started')"], env=environment).returncode)
+environment["IRON_RUN"] = "/no/such/folder"
+print(subprocess.run([sys.executable, "-c", "print('started')"], env=environment).returncode)
+"""
+    done = run(sys.executable, script(code))
+
+    assert done.stdout == "78\n78\n"
+    assert "IRON_RUN has been taken out" in done.stderr
+    assert "the run that it belongs to is over" in done.stderr
+
+
 def test_arguments_of_the_program_are_not_taken_for_flags_of_python(run, script):
     done = run(sys.executable, "-W", "default", script("import sys; print(sys.argv[1:])"), "-I", "-E")
 
