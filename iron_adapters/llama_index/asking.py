@@ -1,0 +1,127 @@
+"""What one call of an :class:`~iron_adapters.llama_index.IronLLM` hands to the model it holds.
+
+Owns the step between admission and the model: the arguments as the policy has altered them, or as they were where a
+seam further out governs the call. Makes no call itself.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from iron_adapters.llama_index.calls import GovernedCall, admitted, fail
+from iron_adapters.llama_index.messages import Prompt
+from iron_adapters.llama_index.requests import (
+    as_the_engine_says,
+    asking_for_usage,
+    params_of,
+    provider_of_class,
+    request_of,
+)
+from iron_adapters.marks import is_claimed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+
+    from llama_index.core.base.llms.types import ChatMessage
+    from llama_index.core.llms import LLM
+
+    from iron_adapters.resolve import Governor
+    from iron_policy.call import Call
+
+_ASKS_FOR_JSON = ("response_format", "output_format")
+
+
+class Asked:
+    """A call that was admitted, or one that a seam further out already governs.
+
+    Args:
+        llm: the model to ask.
+        governor: whose policy.
+        own_policy: whether that policy was named, so that it judges beside the one of a mark.
+        messages: the prompt.
+        kwargs: the keywords of the call.
+        answers: tools that stand for the answer itself.
+        stream: whether the reply is to be streamed.
+
+    Attributes:
+        llm: the model to ask, or a copy of it with another limit.
+        messages: what to send.
+        kwargs: what to send beside it.
+
+    Raises:
+        PolicyDenied: nothing may be sent.
+    """
+
+    def __init__(
+        self,
+        llm: LLM,
+        governor: Governor,
+        messages: Sequence[ChatMessage],
+        kwargs: dict[str, Any],
+        *,
+        own_policy: bool,
+        answers: Collection[str] = (),
+        stream: bool = False,
+    ) -> None:
+        self.llm: Any = llm
+        self.messages, self.kwargs = list(messages), kwargs
+        self._governed: GovernedCall | None = None
+        if is_claimed():
+            return
+        prompt = Prompt(messages, kwargs, getattr(llm, "additional_kwargs", None) or {})
+        provider_name = provider_of_class(type(llm).__module__)
+        request = request_of(provider_name, params_of(llm, kwargs), prompt, stream=stream)
+        call = admitted(governor, request, own_policy=own_policy)
+        in_json = any(kwargs.get(name) for name in _ASKS_FOR_JSON)
+        self._governed = GovernedCall(call, answers=answers, in_json=in_json)
+        try:
+            self._alter(call, prompt)
+        except BaseException as error:
+            fail(call, error)
+            raise
+        if stream:
+            self.kwargs = asking_for_usage(llm, self.kwargs)
+
+    @property
+    def prompt(self) -> str:
+        """The one text to complete."""
+        return self.messages[0].content or ""
+
+    def reviewed(self, response: Any) -> Any:
+        """Return the reply as the caller may see it; see :meth:`GovernedCall.reviewed`."""
+        return response if self._governed is None else self._governed.reviewed(response)
+
+    def ended_on_error(self) -> AbstractContextManager[None]:
+        """End the call if the block fails."""
+        return nullcontext() if self._governed is None else self._governed.ended_on_error()
+
+    @contextmanager
+    def streamed(self) -> Iterator[Any]:
+        """Return what turns the model's responses into those that the caller may see."""
+        if self._governed is None:
+            yield _AsTheyAre()
+            return
+        with self._governed.streamed() as stream:
+            yield stream
+
+    def _alter(self, call: Call, prompt: Prompt) -> None:
+        own = None
+        if (texts := call.texts) is not None:
+            self.messages, self.kwargs, own = prompt.rewritten(texts)
+        self.llm, self.kwargs = as_the_engine_says(self.llm, call, self.kwargs, own)
+
+
+class _AsTheyAre:
+    """Pass a stream on that a seam further out governs."""
+
+    @staticmethod
+    def through(responses: Iterator[Any]) -> Iterator[Any]:
+        """Yield *responses*."""
+        yield from responses
+
+    @staticmethod
+    async def through_async(responses: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Yield *responses*."""
+        async for response in responses:
+            yield response
