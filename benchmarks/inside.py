@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pydoc_data import topics
 from typing import TYPE_CHECKING
 
 from row import Row
@@ -40,11 +41,14 @@ def rows() -> Iterator[Row]:
 
 
 def clean_text(size: int) -> str:
-    """Return *size* characters of prose and code without anything to find: this interpreter's own library."""
-    source = inspect.getsource(pydoc) + inspect.getsource(subprocess)
-    lines = [line for line in source.splitlines() if "@" not in line and "://" not in line]
-    text = "\n".join(lines)
-    return (text * (size // len(text) + 1))[:size]
+    """Return *size* characters with nothing to find: half prose, half code, both this interpreter's own."""
+    prose, code = "\n".join(topics.topics.values()), inspect.getsource(pydoc) + inspect.getsource(subprocess)
+    halves = [_without_addresses(text)[: size // 2 + 1] for text in (prose, code)]
+    return "\n".join(halves)[:size]
+
+
+def _without_addresses(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if "@" not in line and "://" not in line)
 
 
 def _scan_rows() -> Iterator[Row]:

@@ -144,6 +144,10 @@ class Protection:
         self._end()
 
     def _end(self) -> None:
+        if not self._open.get():
+            raise RuntimeError(
+                "protect_agent: this block was entered in another task or thread; leave it where it was entered"
+            )
         *outer, run = self._open.get()
         self._open.set(tuple(outer))
         run.close()
@@ -171,6 +175,7 @@ class _Run:
         ensure_patched()
         self.scope = (engine or engine_for(None)).scope(budget_usd=budget_usd, **names)
         self.scope.governs_wire = True
+        self.scope.explicit_policy = engine is not None
         self._on_end = on_end
         self._stack = ExitStack()
 

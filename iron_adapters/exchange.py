@@ -36,6 +36,8 @@ class Sent(NamedTuple):
     body: bytes
     provider_name: str | None = None
     """The upstream's name, where it is not the provider whose dialect it speaks."""
+    charges: bool = True
+    """False where a seam further out charges the same scope for the same call."""
 
 
 class Exchange:
@@ -75,7 +77,8 @@ class Exchange:
             if engine.enforces:
                 raise
             return None
-        return cls(codec, wire, engine.admit(wire.request, scope=scope))
+        request = wire.request if sent.charges else wire.request._replace(billed=False)
+        return cls(codec, wire, engine.admit(request, scope=scope))
 
     def reply(self, status: int, body: bytes) -> bytes:
         """Return a whole reply as the caller may see it, and settle the call.
@@ -173,7 +176,12 @@ class StreamExchange:
     def close(self) -> None:
         """Settle the call, however its stream ended: what came is billed."""
         rewriter = self._rewriter
-        self._call.settle(rewriter.usage, model=rewriter.model, finish_reasons=rewriter.finish_reasons)
+        self._call.settle(
+            rewriter.usage,
+            model=rewriter.model,
+            finish_reasons=rewriter.finish_reasons,
+            input_usage=getattr(rewriter, "input_usage", None),
+        )
 
     def broke(self, error: BaseException) -> None:
         """Settle a call whose stream broke: the provider bills what it wrote."""

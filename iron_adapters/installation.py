@@ -14,9 +14,9 @@ import warnings
 from functools import wraps
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from iron_adapters.marks import Mark, is_claimed, live_mark, mark
+from iron_adapters.marks import Mark, is_charged, is_claimed, live_mark, mark
 from iron_adapters.providers import provider_of
 from iron_adapters.resolve import Governor, set_default_engine
 from iron_adapters.sdk_errors import REFUSAL, sdk_of
@@ -25,13 +25,14 @@ from iron_adapters.wire import codec_for
 from iron_policy.document import Policy
 from iron_policy.engine import PolicyEngine
 from iron_policy.exceptions import PolicyDenied
-from iron_policy.scope import current_scope, process_scope
+from iron_policy.scope import current_scope, entered, process_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from iron_adapters.resolve import PolicyLike
+    from iron_policy.scope import Scope
 
 _METHOD = "_send_single_request"
 _STATUS_METHOD = "_make_status_error"
@@ -214,7 +215,7 @@ def _blocks(http: ModuleType) -> bool:
     request = http.Request(
         "POST", "https://api.openai.com/v1/chat/completions", json={"model": "x", "messages": []}
     )
-    token = mark.set(Mark(engine, engine.implicit_scope))
+    token = mark.set(Mark(engine, engine.implicit_scope, explicit=True))
     refusals = 0
     try:
         for send in (
@@ -222,7 +223,8 @@ def _blocks(http: ModuleType) -> bool:
             _at_once(http.AsyncClient(transport=nowhere)),
         ):
             try:
-                send(request)
+                with entered(engine.implicit_scope):  # whatever run this is, the proof is none of its calls
+                    send(request)
             except PolicyDenied:
                 refusals += 1
     finally:
@@ -238,10 +240,11 @@ def _at_once(client: Any) -> Callable[[Any], object]:
 def _governed(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def send(self: Any, request: Any) -> Any:
-        seam = _seam(request)
+        seam = _seam(self, request)
         if seam is None:
             return original(self, request)
-        return seam.send(request, lambda admitted: original(self, admitted))
+        # Through here again: another policy may have to act on the same call.
+        return seam.send(request, lambda admitted: send(self, admitted))
 
     send._iron_original = original  # type: ignore[attr-defined]  # noqa: SLF001
     return send
@@ -250,45 +253,90 @@ def _governed(original: Callable[..., Any]) -> Callable[..., Any]:
 def _governed_async(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     async def send(self: Any, request: Any) -> Any:
-        seam = _seam(request)
+        seam = _seam(self, request)
         if seam is None:
             return await original(self, request)
-        return await seam.send_async(request, lambda admitted: original(self, admitted))
+        return await seam.send_async(request, lambda admitted: send(self, admitted))
 
     send._iron_original = original  # type: ignore[attr-defined]  # noqa: SLF001
     return send
 
 
-def _seam(request: Any) -> Seam | None:
-    """Return what governs *request*, ``None`` where it is none of our business."""
-    if is_claimed():
+class _Applying(NamedTuple):
+    """A policy that applies to a call, and the scope it draws on."""
+
+    engine: PolicyEngine
+    scope: Scope
+    explicit: bool
+    marked: Mark | None = None
+
+
+def _seam(client: Any, request: Any) -> Seam | None:
+    """Return what is next to act on *request*, ``None`` where nobody is, or nobody any more.
+
+    Policies apply from the outermost in. One that was named nowhere yields to one that was: a run without a policy of
+    its own, around a client that has one, only adds its budget.
+    """
+    applying = [found for found in _applying() if _concerns(found, request)]
+    if not applying:
         return None
+    named_below = _engine_of_transport(client, request)
+    for found in applying:
+        if is_claimed(found.engine if found.explicit else None):
+            continue
+        named = [named_below, *(other.engine for other in applying if other.explicit)]
+        if not found.explicit and any(engine not in (None, found.engine) for engine in named):
+            continue
+        return _acting(found)
+    return None
+
+
+def _applying() -> Iterator[_Applying]:
+    if _installed is not None:
+        engine, scope = _installed.engine_and_scope()
+        yield _Applying(engine, scope, _installed.explicit_engine is not None)
+    run, process = current_scope(), process_scope()
+    if run is not None and process in run.lineage()[1:] and run.engine is not process.engine:
+        yield _Applying(process.engine, run, process.explicit_policy)
+    if run is not None and run.governs_wire:
+        yield _Applying(run.engine, run, run.explicit_policy)
     marked = live_mark()
     if marked is not None:
-        return _marked_seam(marked, request)
-    scope = current_scope()
-    if scope is not None and scope.governs_wire:
-        return (
-            Seam(scope.engine, scope, as_status=False)
-            if _is_model_call(scope.engine.policy, request)
-            else None
-        )
-    if _installed is None:
-        return None
-    engine, scope = _installed.engine_and_scope()
-    return Seam(engine, scope, as_status=False) if _is_model_call(engine.policy, request) else None
+        for found in (*_enclosing(marked), marked):
+            yield _Applying(found.engine, found.scope, found.explicit, found)
 
 
-def _marked_seam(marked: Mark, request: Any) -> Seam | None:
+def _enclosing(marked: Mark) -> Iterator[Mark]:
+    """Yield the marks of other policies around *marked*."""
+    found = marked.enclosing
+    while found is not None:
+        if found.explicit and found.engine is not marked.engine and not found.over:
+            yield found
+        found = found.enclosing
+
+
+def _concerns(found: _Applying, request: Any) -> bool:
+    """Tell whether *request* is a call to a model, as far as *found* is concerned."""
     url = request.url
-    known = provider_of(marked.engine.policy, url.host, url.port)
-    if known is None and codec_for(request.method, url.path) is None:
-        return None
+    if provider_of(found.engine.policy, url.host, url.port) is not None:
+        return True
+    if found.marked is not None:
+        return codec_for(request.method, url.path) is not None
+    return sdk_of(request.headers) is not None
+
+
+def _acting(found: _Applying) -> Seam:
+    """Return the seam for *found*. A scope that a seam further out charges already is not charged again."""
+    marked, scope = found.marked, found.scope
+    if marked is None:
+        return Seam(found.engine, scope, as_status=False, charges=not is_charged(scope))
     marked.note_request()
-    return Seam(marked.engine, marked.scope, as_status=False, own_terms=marked.own_terms)
+    if is_charged(scope):
+        scope = found.engine.implicit_scope
+    return Seam(found.engine, scope, as_status=False, own_terms=marked.own_terms)
 
 
-def _is_model_call(policy: Policy, request: Any) -> bool:
-    """Tell whether *request* goes to a provider: by its host, or because a provider's SDK sends it."""
-    url = request.url
-    return provider_of(policy, url.host, url.port) is not None or sdk_of(request.headers) is not None
+def _engine_of_transport(client: Any, request: Any) -> PolicyEngine | None:
+    """Return the policy that ``govern`` gave the client which sends *request*, if it did."""
+    governor = getattr(client._transport_for_url(request.url), "governor", None)  # noqa: SLF001
+    return None if governor is None else governor.explicit_engine

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
@@ -22,12 +22,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class Claim(NamedTuple):
+    """What a seam that enforces tells those below it."""
+
+    engine: PolicyEngine | None
+    """The policy that acts; ``None`` where it is not said, and everybody stands aside."""
+    scope: Scope | None
+    """The scope that is charged."""
+
+
 @dataclass(slots=True)
 class Mark:
     """One framework call, on its way to the wire."""
 
     engine: PolicyEngine
     scope: Scope
+    explicit: bool = True
+    """Whether the hook was given a policy of its own; else it yields to a seam below that was."""
     enclosing: Mark | None = None
     """The mark of the call within which this one is made."""
     requests_seen: int = 0
@@ -45,7 +56,7 @@ class Mark:
 
 
 mark: ContextVar[Mark | None] = ContextVar("iron_mark", default=None)
-_claimed: ContextVar[bool] = ContextVar("iron_claimed", default=False)
+_claims: ContextVar[tuple[Claim, ...]] = ContextVar("iron_claims", default=())
 
 
 def live_mark() -> Mark | None:
@@ -56,36 +67,49 @@ def live_mark() -> Mark | None:
     return found
 
 
-def is_claimed() -> bool:
-    """Tell whether a seam further out already governs the call that is being made here."""
-    return _claimed.get()
+def is_claimed(engine: PolicyEngine | None = None) -> bool:
+    """Tell whether the seam that asks must stand aside: a seam further out acts on the call that is made here.
+
+    Args:
+        engine: the policy that the seam was given. Where another policy acts, it acts as well: two policies on one
+            call are both kept. ``None`` for a seam that takes whatever policy is in force.
+    """
+    claims = _claims.get()
+    return bool(claims) and (engine is None or any(claim.engine in (None, engine) for claim in claims))
 
 
-def claim_here() -> Token[bool]:
-    """Claim every call that is made from here until :func:`give_back`."""
-    return _claimed.set(True)
+def is_charged(scope: Scope) -> bool:
+    """Tell whether a seam further out charges *scope*, or one within it, for the call that is made here."""
+    return any(claim.scope is not None and scope in claim.scope.lineage() for claim in _claims.get())
 
 
-def give_back(claim: Token[bool]) -> None:
+def claim_here(engine: PolicyEngine | None = None, scope: Scope | None = None) -> Token[tuple[Claim, ...]]:
+    """Claim every call that is made from here until :func:`give_back`, for the policy that acts and the scope it charges."""
+    return _claims.set((*_claims.get(), Claim(engine, scope)))
+
+
+def give_back(claim: Token[tuple[Claim, ...]]) -> None:
     """End a claim."""
-    _claimed.reset(claim)
+    _claims.reset(claim)
 
 
 @contextmanager
-def claimed() -> Iterator[None]:
-    """Claim every call that is made within the ``with`` block."""
-    claim = claim_here()
+def claimed(engine: PolicyEngine | None = None, scope: Scope | None = None) -> Iterator[None]:
+    """Claim every call that is made within the ``with`` block, as :func:`claim_here` does."""
+    claim = claim_here(engine, scope)
     try:
         yield
     finally:
         give_back(claim)
 
 
-def claim_iterator(items: Iterator[T]) -> Generator[T]:
+def claim_iterator(
+    items: Iterator[T], engine: PolicyEngine | None = None, scope: Scope | None = None
+) -> Generator[T]:
     """Yield *items*, claiming each step of theirs and nothing that the consumer does between. Closing it closes them."""
     try:
         while True:
-            with claimed():
+            with claimed(engine, scope):
                 try:
                     item = next(items)
                 except StopIteration:
@@ -97,11 +121,13 @@ def claim_iterator(items: Iterator[T]) -> Generator[T]:
             close()
 
 
-async def claim_async_iterator(items: AsyncIterator[T]) -> AsyncGenerator[T]:
+async def claim_async_iterator(
+    items: AsyncIterator[T], engine: PolicyEngine | None = None, scope: Scope | None = None
+) -> AsyncGenerator[T]:
     """Yield *items*, claiming each step of theirs and nothing that the consumer does between. Closing it closes them."""
     try:
         while True:
-            with claimed():
+            with claimed(engine, scope):
                 try:
                     item = await anext(items)
                 except StopAsyncIteration:

@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from iron_adapters.marks import is_charged
 from iron_policy.document import Policy
 from iron_policy.engine import PolicyEngine
+from iron_policy.exceptions import PolicyError
 from iron_policy.loading import load_policy
 from iron_policy.scope import current_scope
 
@@ -26,7 +28,7 @@ PolicyLike: TypeAlias = "Policy | PolicyEngine | Mapping[str, Any] | str | os.Pa
 
 _lock = threading.RLock()
 _by_file: dict[tuple[str, int, int], PolicyEngine] = {}
-_by_object: dict[int, PolicyEngine] = {}
+_by_object: dict[int, tuple[Policy, PolicyEngine]] = {}
 _MOST_POLICIES = 4096
 """Policy objects whose engines are remembered; beyond it the one that was asked for longest ago is forgotten."""
 _default: list[PolicyEngine] = []
@@ -40,18 +42,23 @@ class Governor:
     """
 
     def __init__(self, policy: PolicyLike = None) -> None:
-        self._engine = None if policy is None else engine_for(policy)
-        fallback = self._engine or default_engine()
+        self.explicit_engine = None if policy is None else engine_for(policy)
+        fallback = self.explicit_engine or default_engine()
         self._own_scope = (
             fallback.scope(counts_loops=False) if current_scope() is None else fallback.implicit_scope
         )
 
     def engine_and_scope(self) -> tuple[PolicyEngine, Scope]:
-        """Return what governs a call that is made here and now."""
-        scope = current_scope()
+        """Return what governs a call that is made here and now.
+
+        The enclosing run is drawn on, unless another policy acts on the call already and charges it.
+        """
+        engine, scope = self.explicit_engine, current_scope()
         if scope is None:
-            return self._engine or default_engine(), self._own_scope
-        return self._engine or scope.engine, scope
+            return engine or default_engine(), self._own_scope
+        if engine is not None and is_charged(scope):
+            return engine, self._own_scope
+        return engine or scope.engine, scope
 
 
 def engine_for(policy: PolicyLike) -> PolicyEngine:
@@ -69,6 +76,10 @@ def engine_for(policy: PolicyLike) -> PolicyEngine:
         return _engine_of_object(policy)
     if isinstance(policy, Mapping):
         return _new_engine(load_policy(policy))
+    if not isinstance(policy, str | os.PathLike) or not policy:
+        raise PolicyError(
+            f"policy: a Policy, a PolicyEngine, a mapping, a file's path or None, not {type(policy).__name__}"
+        )
     return _engine_of_file(Path(policy))
 
 
@@ -96,9 +107,9 @@ def _new_engine(policy: Policy) -> PolicyEngine:
 
 def _engine_of_object(policy: Policy) -> PolicyEngine:
     with _lock:
-        # By identity: an equal policy is another one. The engine keeps its policy, so the id stays its own.
-        engine = _by_object.pop(id(policy), None) or _new_engine(policy)
-        _by_object[id(policy)] = engine
+        # By identity: an equal policy is another one. The policy is kept beside its engine, so that its id stays its own.
+        _, engine = _by_object.pop(id(policy), None) or (policy, _new_engine(policy))
+        _by_object[id(policy)] = policy, engine
         if len(_by_object) > _MOST_POLICIES:
             del _by_object[next(iter(_by_object))]
         return engine

@@ -10,16 +10,17 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from iron_policy.exceptions import IronError, PolicyDenied
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from iron_policy.exceptions import IronError
 
 Sdk: TypeAlias = Literal["openai", "anthropic"]
 _STATUS_ERRORS = {
     400: "BadRequestError",
     403: "PermissionDeniedError",
     429: "RateLimitError",
+    502: "InternalServerError",
     503: "InternalServerError",
 }
 REFUSAL = "iron_refusal"
@@ -52,7 +53,7 @@ def in_sdk_terms(error: IronError, sdk: Sdk | None, request: Any, *, as_status: 
     kind: Any = type(error)
     if not as_status:
         return _carry_over(error, _dual(kind, sdk, None)(str(error)))
-    cls = _dual(kind, sdk, error.status_code if isinstance(error, PolicyDenied) else 400)
+    cls = _dual(kind, sdk, error.status_code)
     response = refusal_response(error, request)
     dual = cls.__new__(cls, str(error))
     cls.__bases__[1].__init__(dual, str(error), response=response, body=response.json()["error"])  # type: ignore[misc]  # an SDK's own constructor
@@ -61,8 +62,8 @@ def in_sdk_terms(error: IronError, sdk: Sdk | None, request: Any, *, as_status: 
 
 def refusal_response(error: IronError, request: Any) -> Any:
     """Return *error* as a reply to *request* that no SDK retries; it carries the error itself along."""
-    status = error.status_code if isinstance(error, PolicyDenied) else 400
-    code = getattr(error, "code", "wire_error")
+    status = error.status_code
+    code = error.code
     body = {"message": str(error), "type": "iron_policy", "code": code, "param": None}
     return _module_of(request).Response(
         status,
@@ -91,6 +92,14 @@ def _module_of(request: Any) -> Any:
     return sys.modules[type(request).__module__.partition(".")[0]]
 
 
+def _plainly(dual: IronError) -> tuple[Any, ...]:
+    """Pickle a refusal as what it is without any SDK: classes that are made on the way cannot be found again."""
+    plain: Any = type(dual).__bases__[0]
+    sdk_attributes = ("request", "response", "body", "message", "request_id", "param", "type")
+    state = {name: value for name, value in dual.__dict__.items() if name not in sdk_attributes}
+    return plain, (str(dual),), state
+
+
 @cache
 def _dual(cls: Any, sdk: Sdk, status: int | None) -> type[Any]:
     module = sys.modules[sdk]
@@ -101,5 +110,10 @@ def _dual(cls: Any, sdk: Sdk, status: int | None) -> type[Any]:
     return type(
         cls.__name__,
         (cls, own),
-        {"__module__": cls.__module__, "__doc__": cls.__doc__, "__init__": Exception.__init__},
+        {
+            "__module__": cls.__module__,
+            "__doc__": cls.__doc__,
+            "__init__": Exception.__init__,
+            "__reduce__": _plainly,
+        },
     )

@@ -14,7 +14,7 @@ from iron_adapters.exchange import Exchange, Sent
 from iron_adapters.marks import claim_here, give_back, is_claimed
 from iron_adapters.providers import provider_of
 from iron_adapters.sdk_errors import in_sdk_terms, passes_errors_on, refusal_response, sdk_of
-from iron_policy.exceptions import IronError
+from iron_policy.exceptions import IronError, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -39,7 +39,7 @@ _REBUILT = ("content-length", "content-encoding", "transfer-encoding")
 class Seam:
     """One HTTP request at a time, held to the policy of *engine* in *scope*."""
 
-    __slots__ = ("as_status", "engine", "own_terms", "scope")
+    __slots__ = ("as_status", "charges", "engine", "own_terms", "scope")
 
     def __init__(
         self,
@@ -48,7 +48,9 @@ class Seam:
         *,
         as_status: bool,
         own_terms: Callable[[IronError], IronError] | None = None,
+        charges: bool = True,
     ) -> None:
+        self.charges = charges
         self.engine = engine
         self.scope = scope
         self.as_status = as_status
@@ -63,13 +65,17 @@ class Seam:
             return self._refusal(request, error)
         if exchange is None:
             return forward(request)
-        claim = claim_here()
+        claim = claim_here(self.engine, self.scope)
         try:
             response = forward(request if exchange.body is content else rebuilt(request, exchange.body))
+            refuse_redirect(response)
             is_stream, is_encoded = shape_of(response)
             if is_stream:
                 return self._with_stream(request, response, exchange)
             body = read_body(response, is_encoded=is_encoded)
+        except UpstreamError as error:
+            exchange.broke(error, sent=False)
+            return self._refusal(request, error)
         except BaseException as error:
             exchange.broke(error, sent=was_sent(error))
             raise
@@ -86,13 +92,17 @@ class Seam:
             return self._refusal(request, error)
         if exchange is None:
             return await forward(request)
-        claim = claim_here()
+        claim = claim_here(self.engine, self.scope)
         try:
             response = await forward(request if exchange.body is content else rebuilt(request, exchange.body))
+            refuse_redirect(response)
             is_stream, is_encoded = shape_of(response)
             if is_stream:
                 return self._with_stream(request, response, exchange)
             body = await aread_body(response, is_encoded=is_encoded)
+        except UpstreamError as error:
+            exchange.broke(error, sent=False)
+            return self._refusal(request, error)
         except BaseException as error:
             exchange.broke(error, sent=was_sent(error))
             raise
@@ -119,7 +129,7 @@ class Seam:
     def _begin(self, request: Any, content: bytes) -> Exchange | None:
         url = request.url
         provider_name = provider_of(self.engine.policy, url.host, url.port)
-        sent = Sent(request.method, url.path, request.headers, content, provider_name)
+        sent = Sent(request.method, url.path, request.headers, content, provider_name, self.charges)
         return Exchange.begin(self.engine, self.scope, sent)
 
     def _with_body(
@@ -153,6 +163,21 @@ def rebuilt(request: Any, body: bytes) -> Any:
     return type(request)(
         request.method, request.url, headers=headers, content=body, extensions=request.extensions
     )
+
+
+def refuse_redirect(response: Any) -> None:
+    """Raise for a reply that would send the request's body on to wherever it says.
+
+    The client would follow with the request as its caller made it, texts and all. Providers do not redirect calls.
+
+    Raises:
+        UpstreamError: always for 307 and 308; the other redirects drop the body.
+    """
+    if response.status_code in (307, 308):
+        raise UpstreamError(
+            f"the provider redirects the call ({response.status_code}); it is not followed, because that would send "
+            "the original texts on. If the address has moved, set base_url to the new one"
+        )
 
 
 def read_body(response: Any, *, is_encoded: bool) -> bytes:
@@ -289,7 +314,7 @@ def transport_classes(http: ModuleType) -> tuple[type[Any], type[Any]]:
             self.governor, self.wrapped = governor, wrapped
 
         def handle_request(self, request: Any) -> Any:
-            if is_claimed():
+            if is_claimed(self.governor.explicit_engine):
                 return self.wrapped.handle_request(request)
             seam = Seam(*self.governor.engine_and_scope(), as_status=True)
             return seam.send(request, self.wrapped.handle_request)
@@ -304,7 +329,7 @@ def transport_classes(http: ModuleType) -> tuple[type[Any], type[Any]]:
             self.governor, self.wrapped = governor, wrapped
 
         async def handle_async_request(self, request: Any) -> Any:
-            if is_claimed():
+            if is_claimed(self.governor.explicit_engine):
                 return await self.wrapped.handle_async_request(request)
             seam = Seam(*self.governor.engine_and_scope(), as_status=True)
             return await seam.send_async(request, self.wrapped.handle_async_request)

@@ -11,8 +11,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from iron_policy.exceptions import ContentBlocked
 from iron_policy.messages import Usage
 from iron_policy.redact import StreamWindow, review_text
+from iron_policy.rules.content import blocked_content
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +58,7 @@ class Call:
         self.price: ModelPrice | None = None
         self.hold: Hold | None = None
         self.rewrites = False
+        self.admitted = False
         self.started = time.monotonic()
         self._windows: dict[Channel, StreamWindow] = {}
         self._streamed_characters = 0
@@ -109,14 +112,18 @@ class Call:
             ContentBlocked: it may not be handed on.
         """
         content = self.engine.content
-        seen, findings = review_text(
-            text.text,
-            scanner=content.scanner,
-            action_of=content.actions.output if self.engine.enforces else content.flags,
-            vault=self.scope.vault,
-            restore=self._restores(text.tool_name),
-            in_json=text.in_json,
-        )
+        try:
+            seen, findings = review_text(
+                text.text,
+                scanner=content.scanner,
+                action_of=content.actions.output if self.engine.enforces else content.flags,
+                vault=self.scope.vault,
+                restore=self._restores(text.tool_name),
+                in_json=text.in_json,
+            )
+        except Exception as error:  # noqa: BLE001 - whatever a detector throws, the policy decides
+            self._not_reviewed(text.place, error)
+            return text.text
         if findings:
             self._found([finding._replace(place=text.place) for finding in findings])
         return seen
@@ -132,7 +139,11 @@ class Call:
         window = self._windows.get(channel)
         if window is None:
             window = self._windows[channel] = self._window(channel)
-        return window.push(text)
+        try:
+            return window.push(text)
+        except Exception as error:  # noqa: BLE001 - whatever a detector throws, the policy decides
+            self._not_reviewed(channel.place, error)
+            return text
 
     def finish(self, channel: Channel) -> str:
         """Return the rest of a streamed text that has ended.
@@ -145,6 +156,9 @@ class Call:
             return ""
         try:
             return window.finish()
+        except Exception as error:  # noqa: BLE001 - whatever a detector throws, the policy decides
+            self._not_reviewed(channel.place, error)
+            return ""
         finally:
             self._found([finding._replace(place=channel.place) for finding in window.findings])
 
@@ -158,14 +172,26 @@ class Call:
             self.engine.refuse(self, denied)
 
     def settle(
-        self, usage: Usage | None, *, model: str | None = None, finish_reasons: Sequence[str] = ()
+        self,
+        usage: Usage | None,
+        *,
+        model: str | None = None,
+        finish_reasons: Sequence[str] = (),
+        input_usage: Usage | None = None,
     ) -> None:
-        """Charge what the call used. Only the first settle or fail of a call counts."""
+        """Charge what the call used. Only the first settle or fail of a call counts.
+
+        Args:
+            usage: as reported; ``None`` to charge what went and came.
+            model: the one that answered, if the reply says.
+            finish_reasons: why it stopped.
+            input_usage: what is known of the input, where only that was reported.
+        """
         if not self._ended.acquire(blocking=False):
             return
         basis: CostBasis = "reported"
         if usage is None:
-            basis, usage = "estimated", self._estimated_usage()
+            basis, usage = "estimated", self._estimated_usage(input_usage)
         request = self.request
         model = model or request.model
         tier = usage.service_tier or request.service_tier
@@ -174,6 +200,10 @@ class Call:
             self._close_windows()
         cost = price.cost(usage) if price and request.billed else 0
         self.engine.settled(self, Settlement(usage, cost, basis, price, model, tuple(finish_reasons)))
+
+    def __del__(self) -> None:
+        if self.admitted and not self._ended.locked():
+            self.engine.abandon(self)
 
     def fail(self, error: str, *, sent: bool, provider_at_fault: bool = True) -> None:
         """End a call that brought no reply. What may have been billed is charged as held.
@@ -193,6 +223,14 @@ class Call:
     def estimated_input_tokens(self) -> int:
         """Return about how many tokens the request's texts have."""
         return -(-sum([len(text.text) for text in self.request.texts]) // _CHARACTERS_PER_TOKEN)
+
+    def _not_reviewed(self, place: str, error: Exception) -> None:
+        """Refuse a text that holds what is blocked, and let the policy decide where a detector failed."""
+        if isinstance(error, ContentBlocked):
+            findings = [finding._replace(place=place) for finding in error.findings]
+            self.engine.refuse(self, blocked_content(findings, "output"))
+        else:
+            self.engine.unjudged(self, error)
 
     def _window(self, channel: Channel) -> StreamWindow:
         content = self.engine.content
@@ -221,9 +259,9 @@ class Call:
     def _streamed_tokens(self) -> int:
         return max(self._deltas, self._streamed_characters // _CHARACTERS_PER_TOKEN)
 
-    def _estimated_usage(self) -> Usage:
+    def _estimated_usage(self, known: Usage | None) -> Usage:
         """Count what went and came, where the provider reports nothing: it is billed all the same."""
-        return Usage(
-            uncached_input_tokens=self.estimated_input_tokens(),
-            output_tokens=0 if self.request.operation_name == "embeddings" else self._streamed_tokens(),
-        )
+        output = 0 if self.request.operation_name == "embeddings" else self._streamed_tokens()
+        if known is not None:
+            return known._replace(output_tokens=output)
+        return Usage(uncached_input_tokens=self.estimated_input_tokens(), output_tokens=output)

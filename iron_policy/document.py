@@ -7,9 +7,17 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from iron_policy.detect import KINDS, Scanner
 from iron_policy.exceptions import PolicyError
@@ -172,6 +180,12 @@ class RateLimit(_Section):
     requests: Annotated[int, Field(ge=1)] | None = None
     tokens: Annotated[int, Field(ge=1)] | None = None
     window: Literal["second", "minute", "hour", "day"] = "minute"
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.requests is None) == (self.tokens is None):
+            raise ValueError("give either requests or tokens; two limits are two entries")
+        return self
 
 
 class Loops(_Section):

@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 import weakref
+from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from iron_policy.messages import ModelRequest, Text, ToolCall
 
 _log = logging.getLogger("iron.engine")
+_MOST_KEPT = 100_000
+"""Characters of one text that the record keeps, where it keeps any."""
 _PROCESS_KEY = secrets.token_bytes(32)
 
 
@@ -65,7 +68,8 @@ class PolicyEngine:
         token_key: bytes | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.policy = policy or Policy()
+        # Read again, because `model_copy(update=…)` reads nothing: a mode that is misspelt there would enforce nothing.
+        self.policy = Policy() if policy is None else Policy.model_validate(policy.model_dump(warnings=False))
         refuse_unavailable(self.policy)
         self.enforces = self.policy.mode == "enforce"
         self.content = ContentJudge(self.policy.safety)
@@ -98,10 +102,13 @@ class PolicyEngine:
         Raises:
             PolicyDenied: nothing may be sent, and nothing is held.
         """
+        if _abandoned:
+            _end_abandoned()
         call = Call(self, request, scope or current_scope() or self.implicit_scope)
         self._judge(call)
         self._count(call)
         self._hold(call)
+        call.admitted = True
         if call.findings:
             call.scope.record_findings([finding.kind for finding in call.findings])
         self.recorder.admitted(call, self._kept_content(call) if self._keeps_content else None)
@@ -158,6 +165,20 @@ class PolicyEngine:
         scope.record_refusal()
         if self.enforces:
             raise denied
+
+    def unjudged(self, call: Call, error: Exception) -> None:
+        """Decide about a text that a detector failed on.
+
+        Raises:
+            GovernanceFailed: the policy fails closed, as it does by default.
+        """
+        # No traceback: it may hold texts.
+        _log.error("a detector failed with %s", type(error).__name__)
+        if self.policy.safety.on_error == "deny":
+            self.refuse(
+                call,
+                GovernanceFailed(f"a detector failed with {type(error).__name__}; safety.on_error is deny"),
+            )
 
     def tool_objections(self, call: ToolCall, scope: Scope) -> Iterator[PolicyDenied]:
         """Yield what speaks against a tool call that a model asks for, and count it."""
@@ -221,6 +242,13 @@ class PolicyEngine:
         """Return every account that a call in *scope* draws on."""
         return self._accounts_of(scope or current_scope() or self.implicit_scope)
 
+    def abandon(self, call: Call) -> None:
+        """Take a call that nobody ended and nobody holds any more; it is ended with the next one.
+
+        Called by the collector, which may interrupt this very thread inside a lock: so nothing more is done here.
+        """
+        _abandoned.append(call)
+
     def close(self) -> None:
         """Close the record. Calls made later are still governed, and no longer recorded."""
         self.recorder.close()
@@ -243,6 +271,7 @@ class PolicyEngine:
         """Charge and record a call that brought none."""
         self._charge(call, cost)
         call.scope.record(usage=None, cost_nanodollars=cost)
+        call.scope.expect_retry()
         if self._breakers is not None and provider_at_fault:
             self._breakers.failed(call.request.provider_name)
         self.recorder.failed(call, error, cost, basis)
@@ -269,13 +298,8 @@ class PolicyEngine:
         call.request = request
         try:
             call.findings = self.content.judge(request.texts)
-        except Exception as error:  # noqa: BLE001
-            # Whatever a detector throws, the policy decides whether a call may go unjudged.
-            # No traceback: it may hold texts.
-            _log.error("a detector failed with %s", type(error).__name__)
-            if self.policy.safety.on_error == "deny":
-                problem = f"a detector failed with {type(error).__name__}; safety.on_error is deny"
-                self.refuse(call, GovernanceFailed(problem))
+        except Exception as error:  # noqa: BLE001 - whatever a detector throws, the policy decides
+            self.unjudged(call, error)
             return
         if call.findings:
             if (blocked := self.content.refusal(call.findings)) is not None:
@@ -285,7 +309,7 @@ class PolicyEngine:
     def _count(self, call: Call) -> None:
         """Hold *call* against what earlier calls have used up: loops, a provider's breaker, rates."""
         scope, request = call.scope, call.request
-        if scope.counts_loops and request.retry_count == 0:
+        if scope.counts_loops and not (request.retry_count and scope.takes_retry()):
             looping = judge_model_calls(self.policy.loops, scope.count_model_call())
             if looping is not None:
                 self.refuse(call, looping)
@@ -308,7 +332,12 @@ class PolicyEngine:
             call.request, call.price, call.hold = outcome
 
     def _kept_content(self, call: Call) -> tuple[str, ...]:
-        return self.content.redacted(call.asked.texts, call.scope.vault)
+        try:
+            kept = self.content.redacted(call.asked.texts, call.scope.vault)
+        except Exception as error:  # noqa: BLE001 - the record never breaks a call
+            _log.error("a detector failed with %s; the record holds no content", type(error).__name__)
+            return ()
+        return tuple(text if len(text) <= _MOST_KEPT else text[:_MOST_KEPT] + "…" for text in kept)
 
     def _accounts_of(self, scope: Scope) -> tuple[AccountType, ...]:
         """Return the accounts of this policy's budgets, then those of the scope and all above it."""
@@ -380,10 +409,20 @@ def _sinks(policy: Policy) -> tuple[Sink, ...]:
     return (LogSink(),) if policy.audit.path is None else (JsonlSink(policy.audit.path),)
 
 
+_abandoned: deque[Call] = deque()
+
+
+def _end_abandoned() -> None:
+    """Charge and record the calls that were dropped without an end: the provider may have billed them."""
+    while _abandoned:
+        _abandoned.popleft().fail("abandoned", sent=True, provider_at_fault=False)
+
+
 _engines: weakref.WeakSet[PolicyEngine] = weakref.WeakSet()
 
 
 def _close_all() -> None:
+    _end_abandoned()
     for engine in list(_engines):
         engine.close()
 

@@ -32,7 +32,15 @@ if TYPE_CHECKING:
 
 
 class IronError(Exception):
-    """Whatever this project raises on purpose."""
+    """Whatever this project raises on purpose.
+
+    Attributes:
+        status_code: the HTTP status that says the same.
+        code: what programs tell it by.
+    """
+
+    status_code = 400
+    code = "iron_error"
 
 
 class PolicyError(IronError, ValueError):
@@ -42,9 +50,14 @@ class PolicyError(IronError, ValueError):
 class WireError(IronError):
     """A provider's body cannot be read, so nothing was sent or handed on."""
 
+    code = "unreadable"
+
 
 class UpstreamError(IronError):
     """The provider could not be reached, or answered nonsense."""
+
+    status_code = 502
+    code = "upstream_failed"
 
 
 class PolicyDenied(IronError):  # noqa: N818 - a verdict, and a promised name

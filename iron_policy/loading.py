@@ -10,6 +10,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Key: TypeAlias = tuple[int | str, ...]
 _MAX_BYTES = 1_000_000
+_MOST_KEYS = 20_000
 
 
 def load_policy(source: str | PathLike[str] | Mapping[str, Any]) -> Policy:
@@ -81,6 +83,8 @@ def _parse_toml(path: Path, content: str) -> tuple[Any, dict[Key, int]]:
         return tomllib.loads(content), dict(_toml_lines(content))
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"{path}: no TOML: {error}") from None
+    except RecursionError:
+        raise PolicyError(f"{path}: nested too deeply; a policy has a few levels") from None
 
 
 def _toml_lines(content: str) -> Iterator[tuple[Key, int]]:
@@ -99,12 +103,19 @@ def _toml_lines(content: str) -> Iterator[tuple[Key, int]]:
 
 
 def _parse_yaml(path: Path, content: str) -> tuple[Any, dict[Key, int]]:
-    loader = yaml.SafeLoader(content)
+    try:
+        loader = yaml.SafeLoader(content)
+    except yaml.YAMLError as error:
+        raise PolicyError(f"{path}: no YAML: {getattr(error, 'reason', 'it cannot be read')}") from None
     try:
         node = loader.get_single_node()
         if node is None:
             return {}, {}
-        lines = dict(_yaml_lines(node, ()))
+        lines = dict(islice(_yaml_lines(node, ()), _MOST_KEYS + 1))
+        if len(lines) > _MOST_KEYS:
+            raise PolicyError(
+                f"{path}: more than {_MOST_KEYS:,} keys, its aliases counted; a policy is a short document"
+            )
         return loader.construct_document(node), lines
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1

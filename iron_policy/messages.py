@@ -115,3 +115,5 @@ class ModelResponse(NamedTuple):
     finish_reasons: tuple[str, ...] = ()
     usage: Usage | None = None
     """``None`` where the reply carried none: then the estimate is charged."""
+    pending: bool = False
+    """True where the provider still works on it in the background, and bills what nobody here will see."""

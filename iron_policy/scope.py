@@ -97,11 +97,14 @@ class Scope:
         self.counts_loops = counts_loops
         self.governs_wire: bool = parent.governs_wire if parent else False
         """Whether calls in this scope that no other seam sees are to be governed on the wire."""
+        self.explicit_policy = True
+        """Whether the policy was named where the scope was opened; else it yields to one that was."""
         self.objection: Callable[[], PolicyDenied | None] | None = parent.objection if parent else None
         """Asked before each call and each tool, where somebody outside may stop the run. It holds in every mode."""
         self.labels: Mapping[str, str] = parent.labels if parent else {}
         """What else the record is to say of calls made here, by attribute."""
         self.accounts_by_engine: dict[PolicyEngine, tuple[Account, ...]] = {}
+        self._retries_due = 0
         self._sums = Tally()
         self._findings = Tally()
 
@@ -123,6 +126,16 @@ class Scope:
             case path:
                 own = self.path or ""
                 return path if own == path or own.startswith(path + "/") else None
+
+    def expect_retry(self) -> None:
+        """Note that a call failed, so that an SDK may make it again."""
+        self._retries_due = min(self._retries_due + 1, 1000)
+
+    def takes_retry(self) -> bool:
+        """Tell whether a call that says it is a retry follows a failure. Its caller alone does not make it one."""
+        due = self._retries_due > 0
+        self._retries_due -= due
+        return due
 
     def count_model_call(self) -> int:
         """Count a model call here and above; return how many the whole run has made."""

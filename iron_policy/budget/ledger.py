@@ -79,7 +79,9 @@ class Hold:
     def __del__(self) -> None:
         if self._open:
             # The collector may run this while this very thread is inside the lock, so nothing is locked here: the
-            # ledger charges it before it next looks at any account.
+            # ledger charges it before it next looks at any account. Closed first: in a cycle the collector may
+            # still let a suspended generator run that settles this hold.
+            self._open = False
             self._abandoned.append((self._accounts, self.nanodollars))
 
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import re
 
 
+MOST_VALUES = 50_000
+"""Values that one vault remembers, so that calls outside any run do not fill the memory."""
+
+
 class Vault:
     """Gives out tokens and turns its own ones back; a token of another vault stays what it is.
 
@@ -44,7 +48,15 @@ class Vault:
                 length += 1
                 candidate = token(self._key, kind, value, length)
             self._values[candidate] = value
-            return self._tokens.setdefault((kind, value), candidate)
+            self._tokens.setdefault((kind, value), candidate)
+            if len(self._tokens) > MOST_VALUES:
+                self._forget_oldest()
+            return candidate
+
+    def _forget_oldest(self) -> None:
+        """Make room. What was forgotten is learnt again by the next request that holds it, and gets the same token."""
+        oldest = next(iter(self._tokens))
+        self._values.pop(self._tokens.pop(oldest), None)
 
     def hash_for(self, kind: str, value: str) -> str:
         """Return the keyed digest that stands for *value* for good; nothing is remembered."""
