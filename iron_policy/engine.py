@@ -271,7 +271,8 @@ class PolicyEngine:
         """Charge and record a call that brought none."""
         self._charge(call, cost)
         call.scope.record(usage=None, cost_nanodollars=cost)
-        call.scope.expect_retry()
+        if provider_at_fault:
+            call.scope.expect_retry()
         if self._breakers is not None and provider_at_fault:
             self._breakers.failed(call.request.provider_name)
         self.recorder.failed(call, error, cost, basis)

@@ -117,6 +117,8 @@ def _parse_yaml(path: Path, content: str) -> tuple[Any, dict[Key, int]]:
                 f"{path}: more than {_MOST_KEYS:,} keys, its aliases counted; a policy is a short document"
             )
         return loader.construct_document(node), lines
+    except PolicyError:
+        raise
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise PolicyError(f"{path}, line {line}: no YAML: {error.problem or error.context}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -73,6 +74,17 @@ FAULTS = {
     "no mapping": ("- a\n- b\n", ["mapping"]),
     "a wrong version": ("version: 2\n", ["line 1", "version"]),
     "a bad upstream": ("upstreams: {openai: 'ftp://x'}\n", ["line 1", "upstreams.openai"]),
+    "a limit on two things": (
+        "limits:\n  - {scope: run, requests: 1, tokens: 5}\n",
+        ["line 2", "limits[0]", "two entries"],
+    ),
+    "a limit on nothing": ("limits:\n  - {scope: run}\n", ["line 2", "limits[0]"]),
+    "a NUL byte": ("mode: \0enforce\n", ["no YAML"]),
+    "an alias bomb": (
+        "a: &a [x, x]\n"
+        + "".join(f"{n}: &{n} [*{p}, *{p}]\n" for p, n in pairwise("abcdefghijklmnopqrstuvw")),
+        ["keys"],
+    ),
     "an unknown store": ("state: 'mongo://x'\n", ["line 1", "state"]),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -17,6 +18,7 @@ from iron_policy import (
     ParameterNotAllowed,
     Policy,
     PolicyEngine,
+    PolicyError,
     RateLimited,
     ToolNotAllowed,
     UnknownPrice,
@@ -439,6 +441,70 @@ def test_a_conversation_that_grows_is_scanned_once_a_turn(monkeypatch):
         )
 
     assert scanned == turns
+
+
+def test_a_detector_that_fails_on_a_reply_is_decided_by_the_policy_as_well(monkeypatch):
+    class Broken:
+        longest = 10
+
+        def scan(self, text):
+            raise RuntimeError(text)
+
+    for on_error in ("deny", "allow"):
+        record = MemorySink(10)
+        governing = engine([record], safety={"on_error": on_error}, audit={"content": "redacted"})
+        call = governing.admit(asking("hello"))
+        monkeypatch.setattr(governing.content, "scanner", Broken())
+        if on_error == "deny":
+            with pytest.raises(GovernanceFailed) as error:
+                call.review(answering("very private"))
+            assert "very private" not in str(error.value)
+        else:
+            assert call.review(answering("very private")) is None
+            governing.admit(asking("other")).fail("x", sent=False)
+
+
+def test_a_blocked_reply_is_recorded_with_its_place():
+    record = MemorySink(10)
+    call = engine([record], safety={"output": {"pii": "block"}}).admit(asking())
+
+    with pytest.raises(ContentBlocked, match=r"choices\[0\]") as error:
+        call.review(answering(EMAIL))
+
+    assert record.events[-1].type == "call.refused"
+    assert error.value.call_id == call.id
+
+
+def test_saying_that_a_call_is_a_retry_does_not_make_it_one():
+    governing = engine(loops={"model_calls": 2})
+
+    with governing.run():
+        for _ in range(2):
+            governing.admit(asking(retry_count=1)).settle(Usage())
+        with pytest.raises(LoopDetected):
+            governing.admit(asking(retry_count=1))
+
+
+def test_a_call_that_nobody_ends_is_charged_and_recorded_with_the_next():
+    record = MemorySink(10)
+    governing = engine([record], budgets=[{"scope": "global", "limit_usd": 1}])
+
+    governing.admit(asking())
+    gc.collect()
+    governing.admit(asking()).fail("x", sent=False)
+
+    (account,) = governing.accounts()
+    assert account.held_nanodollars == 0
+    assert account.spent_nanodollars > 0
+    assert [event.attributes.get("error.type") for event in record.events if event.type == "call.failed"] == [
+        "abandoned",
+        "x",
+    ]
+
+
+def test_a_policy_that_was_altered_without_being_read_again_is_read_when_it_is_carried_out():
+    with pytest.raises(PolicyError):
+        PolicyEngine(Policy().model_copy(update={"mode": "Enforce"}))
 
 
 def test_a_thousand_threads_never_overdraw():

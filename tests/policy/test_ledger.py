@@ -333,3 +333,27 @@ def test_a_child_forked_while_another_thread_reserves_can_still_reserve():
     finally:
         stop.set()
         spender.join()
+
+
+def test_a_hold_in_a_cycle_with_what_settles_it_is_counted_once():
+    """The collector finalizes the hold, then lets the suspended generator run that settles it."""
+    account, ledger = Account("run", 10**9), Ledger()
+
+    def call():
+        hold = ledger.reserve((account,), 1000)
+        try:
+            yield
+        finally:
+            hold.settle(900)
+
+    for _ in range(20):
+        suspended = call()
+        next(suspended)
+        cycle = [suspended]
+        cycle.append(cycle)
+        del suspended, cycle
+    gc.collect()
+    ledger.reserve((account,), 0).release()
+
+    assert account.held_nanodollars == 0
+    assert 20 * 900 <= account.spent_nanodollars <= 20 * 1000
