@@ -12,7 +12,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from iron_adapters.run_folder import Report
+from iron_adapters.run_folder import Report, RunFolder
 from iron_policy.document import Policy
 from iron_policy.engine import PolicyEngine
 from iron_policy.exceptions import BudgetExceeded, PolicyDenied, RunStopped
@@ -20,17 +20,22 @@ from iron_policy.recorder import watch_all
 from iron_policy.scope import be_one_run
 
 if TYPE_CHECKING:
-    from iron_adapters.run_folder import RunFolder, RunSettings
+    from iron_adapters.run_folder import RunSettings
     from iron_policy.audit import AuditEvent
 
 
-def take_up(folder: RunFolder, report: str) -> None:
+def take_up(path: str, report: str) -> None:
     """Hold this whole process, every thread of it and what it forks, to what the run's settings say.
+
+    Args:
+        path: the run's folder.
+        report: the name of this process's report.
 
     Raises:
         OSError: the run is over.
         PolicyError: this version cannot carry its policy out.
     """
+    folder = RunFolder(path)
     settings = folder.settings()
     reporter = Reporter(folder, report)
     watch_all(reporter)
@@ -42,6 +47,7 @@ def take_up(folder: RunFolder, report: str) -> None:
     counts_loops = "loops" in policy.model_fields_set
     scope = engine.scope(budget_usd=settings.budget_usd, agent=settings.agent, counts_loops=counts_loops)
     scope.governs_wire = True
+    scope.explicit_policy = settings.explicit
     scope.objection = _Leash(folder, settings, reporter).objection
     be_one_run(scope)
 

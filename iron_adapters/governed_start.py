@@ -4,6 +4,8 @@ Called by ``start_hook/sitecustomize.py`` before the program's first line. Loadi
 some 0.8 s, which a process that calls no model should not pay, and httpx loads ``ssl``, which gevent wants to patch
 first. So this only waits, with the one import hook of this project, until the program itself imports httpx, httpx2
 or us. What then fails fails that import: nothing can be sent through a library that did not load.
+
+Every Python of a run loads this: it imports next to nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +15,17 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from iron_adapters.run_folder import VARIABLE, RunFolder
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
+VARIABLE = "IRON_RUN"
+"""The environment variable that names the run's folder."""
+SETTINGS = "run.json"
+"""The file in it that says what governs; while it is there, the run may go on."""
+REPORT = ".report"
+"""How the names of the files end that say what each process has done."""
 _AWAITED = ("httpx", "httpx2", "iron_policy")
 
 
@@ -30,25 +36,30 @@ def begin() -> None:
         LookupError: the environment names none, or it is over.
         OSError: its folder is not ours to use.
     """
-    path = os.environ.get(VARIABLE)
-    if not path:
+    folder = os.environ.get(VARIABLE)
+    if not folder:
         raise LookupError(f"{VARIABLE} has been taken out of its environment, and PYTHONPATH has not")
-    folder = RunFolder(path)
-    try:
-        folder.settings()
-    except FileNotFoundError:
-        raise LookupError("the run that it belongs to is over") from None
-    _Started.folder, _Started.report = folder, folder.new_report()
+    if not os.path.exists(os.path.join(folder, SETTINGS)):  # noqa: PTH110, PTH118 - pathlib takes 5 ms to load
+        raise LookupError("the run that it belongs to is over")
+    _Started.folder, _Started.report = folder, new_report(folder)
     sys.meta_path.insert(0, _Awaiting())
     for name in _AWAITED:
         if name in sys.modules:  # a .pth file was faster
             _act(name)
 
 
+def new_report(folder: str) -> str:
+    """Return the name for the report of this process, which is there, and empty, from now on."""
+    name = f"{os.getpid()}-{os.urandom(4).hex()}{REPORT}"
+    path = os.path.join(folder, name)  # noqa: PTH118 - as above
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    return name
+
+
 class _Started:
     """What this process has been told."""
 
-    folder: RunFolder
+    folder: str
     report: str
     taken_up = False
 

@@ -6,28 +6,27 @@ Owns its format. It is private (mode 0700, files 0600), and lies in the system's
 - ``<pid>-<random>.report``: what one process has done so far. It is one line, the CRC-32 of some JSON and that JSON,
   written over in one go at each change; a reader that comes in between sees that by the sum, and reads again.
 
-Imports nothing but the standard library's small parts: every governed process loads it as it starts.
+The report of a process that has done nothing yet is empty.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
+import shutil
+import tempfile
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-VARIABLE = "IRON_RUN"
-"""The environment variable that names the folder."""
+from iron_adapters.governed_start import REPORT, SETTINGS, VARIABLE, new_report
+
 HOOK = str(Path(__file__).with_name("start_hook"))
 """The directory with the ``sitecustomize`` that governs a Python as it starts."""
 
-_SETTINGS = "run.json"
 _OWNER = "budget-owner"
-_REPORT = ".report"
 _ATTEMPTS = 50
 
 
@@ -36,6 +35,8 @@ class RunSettings:
     """What governs the processes of a run."""
 
     policy: dict[str, Any]
+    explicit: bool = True
+    """Whether somebody named that policy. Else it is the default, and yields to what the program itself names."""
     budget_usd: str | None = None
     """The most that the run may spend, in USD."""
     agent: str | None = None
@@ -77,13 +78,11 @@ class RunFolder:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._settings = self.path / _SETTINGS
+        self._settings = self.path / SETTINGS
 
     @classmethod
     def create(cls, settings: RunSettings) -> Self:
         """Make a new folder with *settings* in it."""
-        import tempfile
-
         folder = cls(tempfile.mkdtemp(prefix="iron-run-"))
         written = {name: getattr(settings, name) for name in settings.__slots__}
         _write(folder._settings, json.dumps(written).encode())
@@ -124,9 +123,7 @@ class RunFolder:
 
     def new_report(self) -> str:
         """Return the name for the report of this process, which is there from now on."""
-        name = f"{os.getpid()}-{secrets.token_hex(4)}{_REPORT}"
-        self.publish(name, Report())
-        return name
+        return new_report(str(self.path))
 
     def publish(self, name: str, report: Report) -> None:
         """Let *report* be what the process with the report *name* has done so far.
@@ -141,14 +138,12 @@ class RunFolder:
     def total(self) -> Report:
         """Return what all processes together have done so far."""
         total = Report(processes=0)
-        for path in sorted(self.path.glob(f"*{_REPORT}")):
+        for path in sorted(self.path.glob(f"*{REPORT}")):
             total.add(_read(path))
         return total
 
     def remove(self) -> None:
         """Delete the folder, as far as it is there."""
-        import shutil
-
         shutil.rmtree(self.path, ignore_errors=True)
 
 
@@ -164,6 +159,8 @@ def _read(path: Path) -> Report:
     """Return the report in a file; an empty one where nothing whole is to be had."""
     for _ in range(_ATTEMPTS):
         line = path.read_bytes().partition(b"\n")[0]
+        if not line:
+            break
         if line[:8] == b"%08x" % zlib.crc32(line[9:]):
             known: dict[str, Any] = json.loads(line[9:])
             for name, value in known.items():

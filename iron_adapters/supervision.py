@@ -52,7 +52,8 @@ def settings_of(policy: PolicyLike, *, budget_usd: str | None = None, **names: A
     refuse_unavailable(found)
     # Only what the document says itself: some defaults differ for a whole process.
     document = found.model_dump(mode="json", exclude_unset=True)
-    return RunSettings(policy=document, budget_usd=budget_usd, **names)
+    explicit = policy is not None or bool(os.environ.get("IRON_POLICY"))
+    return RunSettings(policy=document, explicit=explicit, budget_usd=budget_usd, **names)
 
 
 def start(command: Sequence[str], folder: RunFolder, **options: Any) -> subprocess.Popen[bytes]:

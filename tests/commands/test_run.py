@@ -179,8 +179,10 @@ def test_what_the_program_does_with_governance_itself_stays_within_the_run(run, 
 import iron_adapters, iron_policy
 with iron_adapters.install({{"safety": {{"input": {{"pii": "allow"}}}}}}):
     pass
-with iron_adapters.protect_agent(budget_usd=1):
+lax = {{"safety": {{"input": {{"pii": "allow"}}}}, "upstreams": {{"openai": os.environ["DOUBLE"]}}}}
+with iron_adapters.protect_agent(policy=lax):
     print(say("I am {EMAIL}"))
+with iron_adapters.protect_agent(budget_usd=1):
     try:
         for _ in range(9):
             say("Tell me a story.")
