@@ -32,6 +32,8 @@ _DELTAS = {
 }
 """The kinds of delta that go on with a text, and the key of their piece of it."""
 _ENDS = frozenset({"content_block_stop", "message_delta", "message_stop"})
+_CHARACTERS_PER_TOKEN = 4
+"""English prose has about four characters to a token; only for what a stream that was cut says of itself."""
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 
 
@@ -73,18 +75,18 @@ class MessagesStream(StreamRewriter):
         self._started = True
         if type(model := message.get("model")) is str:
             self.model = model
-        self._add_usage(message.get("usage"))
+        self._usage = overlaid({}, message.get("usage"))
+        self._report(anthropic_usage(self._usage), whole=False)
         return self._whole(partial(_walk_content, message))
 
     def _take_reason(self, document: dict[str, Any]) -> None:
-        self._add_usage(document.get("usage"))
+        usage = document.get("usage")
+        self._usage = overlaid(self._usage, usage)
+        told = type(usage) is dict and "output_tokens" in usage
+        self._report(anthropic_usage(self._usage), whole=told)
         delta = document.get("delta")
         if type(delta) is dict and type(reason := delta.get("stop_reason")) is str:
             self._reasons[0] = reason
-
-    def _add_usage(self, usage: Any) -> None:
-        self._usage = overlaid(self._usage, usage)
-        self.usage = anthropic_usage(self._usage) if self._usage else None
 
     # -- its blocks ----------------------------------------------------------------------------------------
 
@@ -154,7 +156,7 @@ class MessagesStream(StreamRewriter):
             yield _event({"type": "content_block_stop", "index": index})
         self._reasons[0] = "max_tokens"
         delta = {"stop_reason": "max_tokens", "stop_sequence": None}
-        usage = {"output_tokens": self.usage.output_tokens if self.usage else 0}
+        usage = {"output_tokens": self.output_characters // _CHARACTERS_PER_TOKEN}
         yield _event({"type": "message_delta", "delta": delta, "usage": usage})
         yield _event({"type": "message_stop"})
 

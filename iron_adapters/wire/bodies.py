@@ -135,6 +135,7 @@ class WireResponse(_Body):
         tool_calls: Sequence[ToolCall] = (),
         finish_reasons: Sequence[str] = (),
         usage: Usage | None = None,
+        pending: bool = False,
     ) -> None:
         super().__init__(raw, document, texts)
         model = document.get("model")
@@ -144,6 +145,7 @@ class WireResponse(_Body):
             tool_calls=tuple(tool_calls),
             finish_reasons=tuple(finish_reasons),
             usage=usage,
+            pending=pending,
         )
 
 

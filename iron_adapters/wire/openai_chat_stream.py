@@ -58,11 +58,11 @@ class ChatStream(StreamRewriter):
         if type(model := document.get("model")) is str and model:
             self.model = model
         choices = document.get("choices")
-        if (usage := openai_usage(document.get("usage"), document.get("service_tier"))) is not None:
-            self.usage = usage
+        usage = openai_usage(document.get("usage"), document.get("service_tier"))
         altered = False
         if self.hide_usage and "usage" in document:
             if not choices and usage is not None:
+                self._report(usage)
                 return None
             del document["usage"]
             altered = True
@@ -77,6 +77,7 @@ class ChatStream(StreamRewriter):
                     put_in, changed = self._rewrite_choice(choice)
                     before += put_in
                     altered |= changed
+        self._report(usage)
         return before, altered
 
     def _rewrite_choice(self, choice: dict[str, Any]) -> tuple[bytes, bool]:

@@ -219,6 +219,11 @@ def reason_of(response: dict[str, Any]) -> str | None:
     return reason if type(reason) is str else None
 
 
+def is_pending(response: dict[str, Any]) -> bool:
+    """Tell whether a response is still to be made, in the background."""
+    return response.get("status") in ("queued", "in_progress")
+
+
 def read_response(body: bytes) -> WireResponse:
     """Read a whole response, or an error in its place.
 
@@ -239,4 +244,5 @@ def read_response(body: bytes) -> WireResponse:
         tool_calls=calls,
         finish_reasons=(reason,) if reason else (),
         usage=openai_usage(document.get("usage"), document.get("service_tier")),
+        pending=is_pending(document),
     )

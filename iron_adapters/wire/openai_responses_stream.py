@@ -201,10 +201,11 @@ class ResponsesStream(StreamRewriter):
         if type(model := response.get("model")) is str:
             self.model = model
         self._response = response
+        self.pending = kind not in _ENDS and response.get("background") is True
         before = b""
         if kind in _ENDS:
             before = self._close_all()
-            self.usage = openai_usage(response.get("usage"), response.get("service_tier")) or self.usage
+            self._report(openai_usage(response.get("usage"), response.get("service_tier")))
             self._reasons[0] = reason_of(response) or kind
             self.error |= bool(response.get("error"))
             self._judge_unseen(response.get("output"))

@@ -56,7 +56,10 @@ class StreamRewriter(ABC):
     """Turn a provider's stream into the one that the caller may see.
 
     Attributes:
-        usage: what the stream reported, so far.
+        usage: what the stream has reported of all it has sent so far; ``None`` where text has followed the report, or
+            where there was none.
+        input_usage: what it has reported of its input, also where it broke off before it told the rest.
+        pending: whether the provider goes on without a listener, and bills what nobody here will see.
         model: the model that answered.
         output_characters: how many characters of text the model has sent.
         error: whether the provider reported an error within the stream.
@@ -67,6 +70,8 @@ class StreamRewriter(ABC):
         self.review = review
         self.hide_usage = hide_usage
         self.usage: Usage | None = None
+        self.input_usage: Usage | None = None
+        self.pending = False
         self.model: str | None = None
         self.output_characters = 0
         self.error = False
@@ -142,7 +147,15 @@ class StreamRewriter(ABC):
         if opened is None:
             opened = self._open[key] = begin()
         self.output_characters += len(text)
+        self.usage = None
         return self.review.push(opened.channel, text)
+
+    def _report(self, usage: Usage | None, *, whole: bool = True) -> None:
+        """Take what the stream says it used; of its input only where the output is not *whole* yet."""
+        if usage is None:
+            return
+        self.usage = usage if whole else None
+        self.input_usage = usage._replace(output_tokens=0, reasoning_output_tokens=0, output_audio_tokens=0)
 
     def _close(self, key: Any) -> bytes:
         """End channel *key*; return an event with what it held back, ``b""`` where it held nothing."""
