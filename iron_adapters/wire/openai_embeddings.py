@@ -75,4 +75,6 @@ def read_response(body: bytes) -> WireResponse:
         WireError: it cannot be read.
     """
     document = load_object(body)
-    return WireResponse(body, document, JsonTexts(), usage=openai_usage(document.get("usage")))
+    return WireResponse(
+        body, document, JsonTexts(), usage=openai_usage(document.get("usage"), makes_output=False)
+    )

@@ -1,7 +1,8 @@
 """What a reply says it used, in disjoint buckets.
 
 Owns each dialect's way of counting: OpenAI's input includes what was read from and written to a cache, Anthropic's
-does not. Knows no prices, and takes no reply's word for a negative or fractional count.
+does not. Knows no prices. A usage without sane counts of input and output is none at all: the estimate is charged
+then, because servers that do not count send noughts, nothing, or nonsense.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ from typing import Any
 
 from iron_policy.messages import Usage
 
+_MOST = 1_000_000_000
+"""No call used more tokens than this; a larger count is nonsense."""
 
-def openai_usage(usage: Any, service_tier: Any = None) -> Usage | None:
+
+def openai_usage(usage: Any, service_tier: Any = None, *, makes_output: bool = True) -> Usage | None:
     """Read the usage of chat completions, completions, embeddings or responses; ``None`` where there is none.
 
-    The tier stands beside it in the reply.
+    The tier stands beside it in the reply. Embeddings make no output, and tell of none.
     """
     if type(usage) is not dict:
         return None
-    counts = _counts(usage)
-    total = counts.get("prompt_tokens") or counts.get("input_tokens", 0)
-    output = counts.get("completion_tokens") or counts.get("output_tokens", 0)
+    total = _count(usage, "prompt_tokens", "input_tokens")
+    output = _count(usage, "completion_tokens", "output_tokens") if makes_output else 0
+    if total is None or output is None or not total + output:
+        return None
     given = _counts(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
     made = _counts(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
     if not given and not made:  # most replies: details are missing, or all nought
@@ -39,12 +44,17 @@ def openai_usage(usage: Any, service_tier: Any = None) -> Usage | None:
     )
 
 
+_CACHE_COUNTS = ("cache_read_input_tokens", "cache_creation_input_tokens")
+
+
 def anthropic_usage(usage: Any) -> Usage | None:
     """Read the usage of a message; ``None`` where there is none.
 
     Compaction runs of their own stand in ``iterations`` only, and are billed: they are added.
     """
     if type(usage) is not dict:
+        return None
+    if not _is_sane(usage):
         return None
     counts = _counts(usage)
     for_an_hour = _counts(usage.get("cache_creation")).get("ephemeral_1h_input_tokens", 0)
@@ -74,6 +84,14 @@ def overlaid(start: dict[str, Any], delta: Any) -> dict[str, Any]:
     return {**start, **{key: value for key, value in delta.items() if value is not None}}
 
 
+def _is_sane(usage: dict[str, Any]) -> bool:
+    """Tell whether Anthropic's counts are all there and can be true."""
+    given = [usage.get("input_tokens"), usage.get("output_tokens")]
+    given += [count for key in _CACHE_COUNTS if (count := usage.get(key)) is not None]
+    counts = [whole_number(count) for count in given]
+    return None not in counts and any(counts)
+
+
 def _compactions(usage: dict[str, Any]) -> list[dict[str, Any]]:
     runs = usage.get("iterations")
     if type(runs) is not list:
@@ -86,8 +104,22 @@ def word(value: Any) -> str | None:
     return value if type(value) is str else None
 
 
+def whole_number(value: Any) -> int | None:
+    """Return a count, also where it is written as ``200.0``; ``None`` where it cannot be one."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= _MOST else None
+
+
+def _count(usage: dict[str, Any], name: str, other_name: str) -> int | None:
+    value = usage.get(name)
+    if type(value) is int and 0 < value <= _MOST:  # as nearly always
+        return value
+    return whole_number(value or usage.get(other_name, value))
+
+
 def _counts(usage: Any) -> dict[str, int]:
-    """Return the counts of an object that are positive whole numbers."""
+    """Return the counts of an object that are positive and sane."""
     if type(usage) is not dict:
         return {}
-    return {key: value for key, value in usage.items() if type(value) is int and value > 0}
+    return {key: count for key, value in usage.items() if (count := whole_number(value))}

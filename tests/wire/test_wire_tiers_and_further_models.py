@@ -67,8 +67,13 @@ def test_openai_says_beside_the_usage_at_which_tier_it_served(path, details):
 
 
 def test_anthropic_says_within_the_usage_at_which_tier_it_served():
-    assert replied(MESSAGES, usage={"input_tokens": 3, "service_tier": "standard"}).service_tier == "standard"
-    fast = {"input_tokens": 3, "service_tier": "standard", "speed": "fast"}
+    assert (
+        replied(
+            MESSAGES, usage={"input_tokens": 3, "output_tokens": 1, "service_tier": "standard"}
+        ).service_tier
+        == "standard"
+    )
+    fast = {"input_tokens": 3, "output_tokens": 1, "service_tier": "standard", "speed": "fast"}
     assert replied(MESSAGES, usage=fast).service_tier == "fast"
 
 
@@ -78,7 +83,12 @@ def test_a_stream_says_at_which_tier_it_was_served():
     stream.feed(f"data: {json.dumps(chunk)}\n\n".encode())
     assert stream.usage.service_tier == "priority"
 
-    response = {"model": "m", "usage": {"input_tokens": 3}, "service_tier": "flex", "output": []}
+    response = {
+        "model": "m",
+        "usage": {"input_tokens": 3, "output_tokens": 1},
+        "service_tier": "flex",
+        "output": [],
+    }
     stream = codec_for("POST", RESPONSES).stream(Unreviewed(), read(RESPONSES, stream=True))
     stream.feed(f"data: {json.dumps({'type': 'response.completed', 'response': response})}\n\n".encode())
     assert stream.usage.service_tier == "flex"

@@ -73,17 +73,60 @@ def test_no_usage_is_none(read, nothing):
     "nonsense",
     [
         {"prompt_tokens": -5, "completion_tokens": "7", "prompt_tokens_details": {"cached_tokens": 3}},
+        {},
+        {"total_tokens": 600},
+        {"prompt_tokens": 0, "completion_tokens": 0, "input_tokens": 0, "output_tokens": 0},
+        {"prompt_tokens": "200", "completion_tokens": "400", "input_tokens": "200", "output_tokens": "400"},
+        {"prompt_tokens": 200, "completion_tokens": 10**25, "input_tokens": 200, "output_tokens": 10**25},
+        {"prompt_tokens": 200, "completion_tokens": 1e30, "input_tokens": 200, "output_tokens": 1e30},
+        {"prompt_tokens": True, "completion_tokens": 5, "input_tokens": True, "output_tokens": 5},
+        {"prompt_tokens": 200, "input_tokens": 200},
+        {"completion_tokens": 5, "output_tokens": 5},
         {"input_tokens": 1.5, "output_tokens": None, "cache_read_input_tokens": -1, "cache_creation": []},
     ],
 )
-def test_nonsense_never_makes_a_bucket_negative(nonsense):
-    for usage in (openai_usage(nonsense), anthropic_usage(nonsense)):
-        assert all(getattr(usage, name) == 0 for name in Usage.__slots__)
+def test_nonsense_is_no_usage(nonsense):
+    assert openai_usage(nonsense) is None
+    assert anthropic_usage(nonsense) is None
+
+
+def test_a_nonsensical_count_of_the_cache_is_no_usage_of_anthropic():
+    assert anthropic_usage({"input_tokens": 5, "output_tokens": 5, "cache_read_input_tokens": -3}) is None
+
+
+def test_whole_numbers_may_be_written_as_fractions():
+    assert openai_usage({"prompt_tokens": 200.0, "completion_tokens": 4e2}) == Usage(
+        uncached_input_tokens=200, output_tokens=400
+    )
+    assert anthropic_usage({"input_tokens": 200.0, "output_tokens": 400.0}) == Usage(
+        uncached_input_tokens=200, output_tokens=400
+    )
+
+
+def test_embeddings_tell_of_their_input_only():
+    reply = codec_for("POST", "/v1/embeddings").read_response(
+        b'{"usage":{"prompt_tokens":7,"total_tokens":7}}'
+    )
+
+    assert reply.response.usage == Usage(uncached_input_tokens=7)
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress", "completed"])
+def test_a_response_that_is_still_to_be_made_says_so(status):
+    body = json.dumps({"object": "response", "status": status, "output": [], "usage": None}).encode()
+    response = codec_for("POST", "/v1/responses").read_response(body).response
+
+    assert response.pending == (status != "completed")
+    assert (response.usage, response.finish_reasons) == (None, (status,))
 
 
 def test_more_cached_than_read_is_no_credit():
     usage = openai_usage(
-        {"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9, "cache_write_tokens": 9}}
+        {
+            "completion_tokens": 0,
+            "prompt_tokens": 5,
+            "prompt_tokens_details": {"cached_tokens": 9, "cache_write_tokens": 9},
+        }
     )
 
     assert (usage.uncached_input_tokens, usage.cache_read_input_tokens, usage.input_tokens) == (0, 5, 5)
