@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from crewai.llms.base_llm import BaseLLM
 
-    from iron_adapters.crewai.marking import CallMark
     from iron_adapters.resolve import Governor
     from iron_policy.call import Call
     from iron_policy.engine import PolicyEngine
@@ -130,9 +129,8 @@ def governed_call(
     elif above is not None:
         yield _OnWire(llm, asked, engine, scope)
     else:
-        with _wire_marked(llm, request, engine, scope) as new:
+        with _wire_marked(llm, request, engine, scope):
             yield _OnWire(llm, asked, engine, scope)
-        new.replied(None)  # where it never came by the wire
 
 
 @contextmanager
@@ -159,17 +157,18 @@ def governed_count(governor: Governor, llm: BaseLLM, asked: Asked) -> Iterator[G
 
 
 @contextmanager
-def _wire_marked(llm: BaseLLM, request: ModelRequest, engine: PolicyEngine, scope: Scope) -> Iterator[CallMark]:
+def _wire_marked(llm: BaseLLM, request: ModelRequest, engine: PolicyEngine, scope: Scope) -> Iterator[None]:
     """Mark the calls made in the block for the wire.
 
     Raises:
         PolicyDenied: the request is refused.
     """
-    new = marked(None, llm, request, engine.judge(request, scope=scope))
+    engine.judge(request, scope=scope)
+    new = marked(llm, engine, scope)
     ensure_patched()
     token = mark.set(new)
     try:
-        yield new
+        yield
     finally:
         new.over = True
         mark.reset(token)

@@ -13,7 +13,8 @@ own messages stay as they are. One kickoff of a crew, a flow or a bare agent is 
 already; each agent goes by its role in budgets, limits and the record. A tool that the policy denies does not run, and
 the agent reads why. Models that speak through the OpenAI or Anthropic SDK are governed whole, and through litellm where it
 speaks their dialects; on any other (Bedrock, Gemini, Azure, your own) a call that needs rewriting is refused: use
-``IronLLM.wrap(llm)`` there. Not covered: ``call()`` on a ``BaseLLM`` of your own outside an agent, which calls no hooks. After
+``IronLLM.wrap(llm)`` there. Not covered: what a tool sends by itself (``install()`` sees it), embeddings, and ``call()`` on a
+``BaseLLM`` of your own outside an agent, which calls no hooks. After
 ``await llm.acall()`` outside an agent, requests of the same context stay governed until CrewAI's next call.
 """
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from crewai.hooks.llm_hooks import LLMCallHookContext
     from crewai.hooks.tool_hooks import ToolCallHookContext
 
+    from iron_adapters.marks import Mark
     from iron_adapters.resolve import PolicyLike
 
 _SEEN = "_iron_marked"
@@ -76,7 +78,9 @@ class IronHooks:
         prove_blocking()
         self._runs = Runs(policy, agent=agent, user=user, path=path)
         self._marks: weakref.WeakSet[CallMark] = weakref.WeakSet()
+        self._unended: list[CallMark] = []
         self._refusal: ContextVar[IronError | None] = ContextVar("iron_tool_refusal", default=None)
+        self._aside: ContextVar[tuple[Mark | None, ...]] = ContextVar("iron_set_aside", default=())
         self._uses = 0
         self._lock = threading.Lock()
         self._hooks: dict[InterceptionPoint, Callable[[Any], Any]] = {
@@ -117,9 +121,10 @@ class IronHooks:
                 return
             for point, hook in self._hooks.items():
                 unregister(point, hook)
+            self._runs.end_marks()
             for left in list(self._marks):
                 left.over = True
-                left.forgotten()
+            self._charge_unended(lambda _: True)
 
     def __enter__(self) -> Self:
         return self.install()
@@ -142,7 +147,8 @@ class IronHooks:
 
     def _after_kickoff(self, context: ExecutionEndContext) -> None:
         with fail_closed():
-            self._runs.end(context.crew or context.flow)
+            ended = self._runs.end(context.crew or context.flow)
+            self._charge_unended(lambda left: left.scope.run_id == ended)
 
     def _before_task(self, context: StepContext) -> None:
         with fail_closed():
@@ -176,11 +182,14 @@ class IronHooks:
             if getattr(context, _SEEN, False):
                 return
             setattr(context, _SEEN, True)
-            new = marked(self, context.llm, request, judged)
+            caller = context.executor or context.llm
+            new = marked(context.llm, engine, scope, owner=self, caller=caller)
             if not reaches_seam(context.llm):
                 if judged.rewrites:
                     engine.refuse(judged, unreachable())
+                self._charge_unended(lambda left: left.caller is caller)
                 new.admitted = engine.admit(request, scope=scope)
+                self._unended.append(new)
             ensure_patched()
             mark.set(new)
             self._marks.add(new)
@@ -199,7 +208,15 @@ class IronHooks:
         with fail_closed():
             found.over = True
             mark.set(found.enclosing)
+            if found in self._unended:
+                self._unended.remove(found)
             return found.replied(context.response)
+
+    def _charge_unended(self, concerns: Callable[[CallMark], bool]) -> None:
+        """Charge calls off the wire of whose end no hook has told: those that brought tool calls, or failed."""
+        for left in [left for left in self._unended if concerns(left)]:
+            self._unended.remove(left)
+            left.forgotten()
 
     # -- tools ---------------------------------------------------------------------------------------------
 
@@ -212,6 +229,9 @@ class IronHooks:
         self._refusal.set(None)
         if not self._uses:
             return
+        # The call that asked for it is over, whatever a tool sends by itself is no call of the crew's.
+        self._aside.set((*self._aside.get(), mark.get()))
+        mark.set(None)
         try:
             with fail_closed():
                 engine, scope = self._runs.engine_and_scope(context.agent, context.task)
@@ -224,6 +244,9 @@ class IronHooks:
         """Tell the agent why a tool was refused; judge what one has returned."""
         refused = self._refusal.get()
         self._refusal.set(None)
+        if aside := self._aside.get():
+            self._aside.set(aside[:-1])
+            mark.set(aside[-1])
         if refused is not None:
             return told(refused)
         if not self._uses or not isinstance(context.tool_result, str):

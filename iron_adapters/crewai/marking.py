@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from crewai.llms.base_llm import BaseLLM
+from crewai.types.usage_metrics import UsageMetrics
 
 from iron_adapters.crewai.refusals import aborted
 from iron_adapters.marks import Mark, live_mark
-from iron_policy.exceptions import ContentBlocked, GovernanceFailed
+from iron_policy.exceptions import ContentBlocked
 from iron_policy.messages import ModelResponse, Text, Usage
 
 if TYPE_CHECKING:
     from iron_policy.call import Call
     from iron_policy.engine import PolicyEngine
-    from iron_policy.messages import ModelRequest
     from iron_policy.scope import Scope
 
 _WRAP = "CrewAI's hooks cannot rewrite there; use IronLLM.wrap(llm)"
@@ -32,12 +33,13 @@ class CallMark(Mark):
     """
 
     owner: object
+    caller: object
+    """The agent's executor, or the model where there is none: it makes one call at a time."""
     llm: Any
-    judged: Call
-    request: ModelRequest
-    counted: Usage
+    counted: UsageMetrics
     admitted: Call | None = None
 
+    __eq__ = object.__eq__
     __hash__ = object.__hash__
 
     def note_request(self) -> None:
@@ -47,14 +49,14 @@ class CallMark(Mark):
             self.admitted.fail("delegated", sent=False, provider_at_fault=False)
 
     def replied(self, text: str | None) -> str | None:
-        """Judge and charge a call that never came by the wire; return its reply as the crew may see it.
+        """Judge and charge a call that was admitted here; return its reply as the crew may see it.
 
         Raises:
             PolicyDenied: the reply may not be handed on.
         """
-        if self.requests_seen:
+        call = self.admitted
+        if call is None or self.requests_seen:
             return None
-        call = self.admitted or self._unseen()
         texts = () if text is None else (Text(text, "assistant", "reply", in_json=_is_json(text)),)
         try:
             seen = call.review(ModelResponse(texts=texts))
@@ -67,28 +69,19 @@ class CallMark(Mark):
         if self.admitted is not None:
             self.admitted.settle(used_since(self.llm, self.counted))
 
-    def _unseen(self) -> Call:
-        if self.judged.rewrites:
-            never = GovernanceFailed(
-                f"a call that needed rewriting never came by httpx, so it was sent as it was; {_WRAP}"
-            )
-            self.engine.refuse(self.judged, never)
-        return self.engine.admit(self.request, scope=self.scope)
 
-
-def marked(owner: object, llm: Any, request: ModelRequest, judged: Call) -> CallMark:
-    """Return the mark of a call that was *judged*, over the marks of calls within which it may be made."""
-    engine: PolicyEngine = judged.engine
-    scope: Scope = judged.scope
+def marked(
+    llm: Any, engine: PolicyEngine, scope: Scope, *, owner: object = None, caller: object = None
+) -> CallMark:
+    """Return the mark of a call of *llm*, over the marks of calls within which it may be made."""
     return CallMark(
         engine=engine,
         scope=scope,
         enclosing=_below(engine),
         own_terms=aborted,
         owner=owner,
+        caller=caller,
         llm=llm,
-        judged=judged,
-        request=request,
         counted=counted(llm),
     )
 
@@ -109,27 +102,25 @@ def unreachable() -> ContentBlocked:
     return ContentBlocked(f"the request needs rewriting, and this model does not reach the wire: {_WRAP}")
 
 
-def counted(llm: Any) -> Usage:
+def counted(llm: Any) -> UsageMetrics:
     """Return what *llm* says it has used since it was made."""
-    summary = getattr(llm, "get_token_usage_summary", None)
-    if summary is None:
-        return Usage()
-    metrics = summary()
-    read = min(metrics.cached_prompt_tokens, metrics.prompt_tokens)
-    written = min(metrics.cache_creation_tokens, metrics.prompt_tokens - read)
+    return llm.get_token_usage_summary() if isinstance(llm, BaseLLM) else UsageMetrics()
+
+
+def used_since(llm: Any, before: UsageMetrics) -> Usage | None:
+    """Return what *llm* has used since it had used *before*; ``None`` where it does not count."""
+    more = counted(llm).delta_since(before)
+    if not more.total_tokens and not more.prompt_tokens:
+        return None
+    read = min(more.cached_prompt_tokens, more.prompt_tokens)
+    written = min(more.cache_creation_tokens, more.prompt_tokens - read)
     return Usage(
-        uncached_input_tokens=metrics.prompt_tokens - read - written,
+        uncached_input_tokens=more.prompt_tokens - read - written,
         cache_read_input_tokens=read,
         cache_creation_input_tokens=written,
-        output_tokens=metrics.completion_tokens,
-        reasoning_output_tokens=min(metrics.reasoning_tokens, metrics.completion_tokens),
+        output_tokens=more.completion_tokens,
+        reasoning_output_tokens=min(more.reasoning_tokens, more.completion_tokens),
     )
-
-
-def used_since(llm: Any, before: Usage) -> Usage | None:
-    """Return what *llm* has used since it had used *before*; ``None`` where it does not count."""
-    more = Usage(*(max(0, now - then) for now, then in zip(counted(llm), before, strict=True)))
-    return more if any(more) else None
 
 
 def _below(engine: PolicyEngine) -> Mark | None:
@@ -140,7 +131,6 @@ def _below(engine: PolicyEngine) -> Mark | None:
     """
     found = live_mark()
     if isinstance(found, CallMark):
-        found.forgotten()
         below = found.enclosing
         if isinstance(below, CallMark) and not below.over and found.engine is below.engine is engine:
             return below

@@ -26,6 +26,7 @@ _OVER_HTTPX = frozenset({
     "crewai.llms.providers.anthropic.completion.AnthropicCompletion",
 })  # fmt: skip
 """Classes that speak through httpx, at endpoints that the wire can read; what derives from them does so too."""
+_CALLS = frozenset({"call", "acall"})
 _LITELLM_OVER_HTTPX = frozenset({
     "openai", "anthropic", "azure", "groq", "deepseek", "mistral", "openrouter", "xai", "perplexity", "together_ai",
     "fireworks_ai", "hosted_vllm", "litellm_proxy", "lm_studio", "custom_openai",
@@ -46,7 +47,12 @@ def reaches_wire(llm: Any) -> bool:
         return reaches_wire(llm.wrapped)
     if getattr(llm, "is_litellm", False):
         return provider_of(llm) in _LITELLM_OVER_HTTPX
-    return any(f"{cls.__module__}.{cls.__qualname__}" in _OVER_HTTPX for cls in type(llm).__mro__)
+    for cls in type(llm).__mro__:
+        if f"{cls.__module__}.{cls.__qualname__}" in _OVER_HTTPX:
+            return True
+        if not cls.__module__.startswith("crewai.") and not _CALLS.isdisjoint(cls.__dict__):
+            return False  # what a class of somebody's own does in its calls, nobody knows
+    return False
 
 
 def provider_of(llm: Any) -> str:

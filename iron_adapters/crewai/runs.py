@@ -8,20 +8,27 @@ agent goes by its role.
 from __future__ import annotations
 
 import weakref
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from iron_adapters.marks import mark
+from iron_adapters.crewai.refusals import aborted
+from iron_adapters.marks import Mark, mark
 from iron_adapters.resolve import Governor
 from iron_policy.scope import current_scope, entered
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from iron_adapters.marks import Mark
     from iron_adapters.resolve import PolicyLike
     from iron_policy.engine import PolicyEngine
     from iron_policy.scope import Scope
+
+
+class Kickoff(NamedTuple):
+    """A kickoff under way."""
+
+    stack: ExitStack
+    mark: Mark
+    before: Mark | None
+    """The mark that was there when it began."""
 
 
 class Runs:
@@ -35,31 +42,37 @@ class Runs:
     def __init__(self, policy: PolicyLike, **names: str | None) -> None:
         self._governor = Governor(policy)
         self._names = names
-        self._open: dict[int, tuple[AbstractContextManager[Scope], Mark | None]] = {}
+        self._open: dict[int, Kickoff] = {}
         self._bare: weakref.WeakKeyDictionary[PolicyEngine, Scope] = weakref.WeakKeyDictionary()
 
     def begin(self, kickoff: Any, name: str | None) -> None:
-        """Open a run where *kickoff*, a crew or a flow, is the outermost one."""
+        """Open a run where *kickoff*, a crew or a flow, is the outermost one; mark what it sends between its calls."""
         self.end(kickoff)
-        if current_scope() is not None:
-            return
         engine, _ = self._governor.engine_and_scope()
-        scope = engine.scope(**self._names)
-        scope.governs_wire = True
-        if name:
-            scope.labels = {"iron.crew": name}
-        opened = entered(scope)
-        opened.__enter__()
-        self._open[id(kickoff)] = (opened, mark.get())
+        stack, before = ExitStack(), mark.get()
+        if (scope := current_scope()) is None:
+            scope = stack.enter_context(entered(engine.scope(**self._names)))
+            scope.labels = {"iron.crew": name} if name else {}
+        between = Mark(engine, scope, enclosing=before, own_terms=aborted)
+        mark.set(between)
+        self._open[id(kickoff)] = Kickoff(stack, between, before)
 
-    def end(self, kickoff: Any) -> None:
-        """Close the run of *kickoff*, if it has one."""
-        opened, before = self._open.pop(id(kickoff), (None, None))
-        if opened is not None:
-            # A kickoff that ends in another context than it began in leaves nothing to put back in this one.
-            with suppress(ValueError):
-                opened.__exit__(None, None, None)
-                mark.set(before)
+    def end(self, kickoff: Any) -> str | None:
+        """Close the run of *kickoff*, if it has one; return that run's name."""
+        opened = self._open.pop(id(kickoff), None)
+        if opened is None:
+            return None
+        opened.mark.over = True
+        # A kickoff that ends in another context than it began in leaves nothing to put back in this one.
+        with suppress(ValueError):
+            opened.stack.close()
+            mark.set(opened.before)
+        return opened.mark.scope.run_id
+
+    def end_marks(self) -> None:
+        """Mark nothing any more; the runs that are open end with their kickoffs."""
+        for opened in list(self._open.values()):
+            opened.mark.over = True
 
     def engine_and_scope(self, agent: Any = None, task: Any = None) -> tuple[PolicyEngine, Scope]:
         """Return what governs a call that is made here by *agent* for *task*."""
@@ -75,7 +88,13 @@ class Runs:
 
 
 def named(
-    enclosing: Scope, of: Any, task: Any, *, agent: str | None = None, user: str | None = None, path: str | None = None
+    enclosing: Scope,
+    of: Any,
+    task: Any,
+    *,
+    agent: str | None = None,
+    user: str | None = None,
+    path: str | None = None,
 ) -> Scope:
     """Return the scope of a call within *enclosing*, made by the agent *of* for *task*; *agent* is its name, if not its role."""
     role = agent or _name_of(of, "role")
@@ -83,9 +102,7 @@ def named(
     if not labels and (role is None or role == enclosing.agent):
         return enclosing
     with entered(enclosing):
-        scope = enclosing.engine.scope(
-            agent=role, user=user, path=path, counts_loops=enclosing.counts_loops
-        )
+        scope = enclosing.engine.scope(agent=role, user=user, path=path, counts_loops=enclosing.counts_loops)
     scope.labels = {**enclosing.labels, **labels}
     return scope
 

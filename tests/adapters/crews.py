@@ -14,6 +14,8 @@ os.environ.update({
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
 })  # fmt: skip
 
+import pytest
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     with suppress(ImportError):
@@ -30,6 +32,12 @@ from iron_adapters.crewai import IronHooks, IronLLM
 from iron_policy import Policy, PolicyEngine
 from iron_policy.audit import MemorySink
 
+WARNINGS = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # CrewAI's own
+    pytest.mark.filterwarnings(
+        "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),  # loops that litellm leaves open
+]
 ADDRESS = "jane.roe@example.com"
 ASKED = f"Write to {ADDRESS}"
 
@@ -58,9 +66,7 @@ def anthropic_model(double, **more):
 
 
 def litellm_model(double, **more):
-    return LLM(
-        model="openai/gpt-4o-mini", is_litellm=True, base_url=double.openai_url, api_key="any", **more
-    )
+    return LLM(model="openai/gpt-4o-mini", is_litellm=True, base_url=double.openai_url, api_key="any", **more)
 
 
 PROVIDERS = {
@@ -195,4 +201,3 @@ def lookup_tool(seen):
         return f"{email} has phone +351 912 345 678"
 
     return lookup
-

@@ -11,7 +11,7 @@ from crews import ADDRESS, ASKED, PROVIDERS, SEAMS, WAYS, engine, events
 
 from iron_policy import BudgetExceeded, ContentBlocked, GovernanceFailed, ModelNotAllowed, PolicyDenied
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # CrewAI's own
+pytestmark = crews.WARNINGS
 
 every_seam = pytest.mark.parametrize("seam", SEAMS.values(), ids=SEAMS)
 every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
@@ -102,7 +102,9 @@ def test_a_clean_call_is_sent_as_it_is(double, seam, way):
 @every_seam
 @every_way
 def test_a_call_that_no_budget_affords_never_leaves(double, seam, way):
-    governing = engine(budgets=[{"scope": "global", "limit_usd": 0.0000001}], spending={"when_short": ["deny"]})
+    governing = engine(
+        budgets=[{"scope": "global", "limit_usd": 0.0000001}], spending={"when_short": ["deny"]}
+    )
     with seam(crews.openai_model(double), governing) as llm, pytest.raises(BudgetExceeded):
         way(llm)
 
