@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+from answering import answering
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
 from openai import OpenAI
@@ -105,40 +106,38 @@ def rows(rounds: int) -> Iterator[Row]:
 
 
 def _sdk_rows(engine: PolicyEngine, rounds: int) -> Iterator[Row]:
-    def ask(asked: OpenAI) -> Any:
+    yield from _sdk_pair("provider in memory", client(), govern(client(), engine), rounds)
+    with answering(_BODY) as url:
+        bare, governed = (OpenAI(api_key="sk-bench", base_url=url) for _ in range(2))
+        yield from _sdk_pair("provider behind a loopback socket", bare, govern(governed, engine), rounds)
+
+
+def _sdk_pair(where: str, bare: OpenAI, governed: OpenAI, rounds: int) -> Iterator[Row]:
+    numbers = iter(range(10**9))
+
+    def ask(asked: OpenAI, text: str) -> object:
         return asked.chat.completions.create(
-            model="gpt-4o-mini", max_tokens=256, messages=[{"role": "user", "content": PROMPT}]
+            model="gpt-4o-mini", max_tokens=256, messages=[{"role": "user", "content": text}]
         )
 
-    bare, governed = client(), govern(client(), engine)
-    taken = interleaved({"bare": lambda: ask(bare), "governed": lambda: ask(governed)}, rounds=rounds)
-    with engine.run():
-        fresh = iter(range(10**9))
+    def ask_anew(asked: OpenAI) -> object:
+        return ask(asked, f"{next(numbers)} {PROMPT}"[:1024])
 
-        def ask_anew(asked: OpenAI) -> Any:
-            text = f"{next(fresh)} {PROMPT}"[:1024]
-            return asked.chat.completions.create(
-                model="gpt-4o-mini", max_tokens=256, messages=[{"role": "user", "content": text}]
-            )
-
-        new = interleaved(
-            {"bare": lambda: ask_anew(bare), "governed": lambda: ask_anew(governed)}, rounds=rounds
+    functions = {
+        "bare": lambda: ask(bare, PROMPT),
+        "governed": lambda: ask(governed, PROMPT),
+        "bare, new prompt": lambda: ask_anew(bare),
+        "governed, new prompt": lambda: ask_anew(governed),
+    }
+    taken = interleaved(functions, rounds=rounds)
+    for prompt in ("", ", new prompt"):
+        without, with_policy = taken[f"bare{prompt}"].p50, taken[f"governed{prompt}"].p50
+        what = f"govern(OpenAI()), {where}, 1 KB prompt{prompt and ' never seen before'}"
+        note = f"bare {without * 1e6:.0f} µs, governed {with_policy * 1e6:.0f} µs"
+        yield Row(
+            what=f"{what}: added, p50", value=(with_policy - without) * 1e3, unit="ms", must=0.1, note=note
         )
-    note = f"bare {taken['bare'].p50 * 1e6:.0f} µs, governed {taken['governed'].p50 * 1e6:.0f} µs"
-    added, added_new = ((t["governed"].p50 - t["bare"].p50) * 1e3 for t in (taken, new))
-    yield Row(what="govern(OpenAI()): added, p50, 1 KB prompt", value=added, unit="ms", must=0.1, note=note)
-    yield Row(
-        what="govern(OpenAI()): added, p50, 1 KB prompt never seen before",
-        value=added_new,
-        unit="ms",
-        must=0.1,
-    )
-    yield Row(
-        what="govern(OpenAI()): times the bare call",
-        value=taken["governed"].p50 / taken["bare"].p50,
-        unit="×",
-        must=1.12,
-    )
+        yield Row(what=f"{what}: times the bare call", value=with_policy / without, unit="×", must=1.12)
 
 
 def _langchain_rows(engine: PolicyEngine, rounds: int) -> Iterator[Row]:
