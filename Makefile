@@ -11,7 +11,7 @@ COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --generate-hashes --n
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test frameworks slow check lint format record matrix bench lock clean
+.PHONY: help demo test frameworks slow check lint format record matrix conformance bench lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,13 @@ record: .venv-test/.made  ## Record the cassettes anew
 
 matrix: .venv-test/.made  ## Write docs/coverage.md anew, from what the tests prove
 	WRITE_DOCS=1 $(TEST) -m pytest tests/adapters/test_matrix_document.py
+
+conformance: .venv-test/.made .venv-frameworks/.made  ## Write docs/conformance.md from the adapters' tests
+	rm -f .conformance.json
+	$(TEST) -m pytest -n auto --conformance .conformance.json tests/adapters $(PYTEST_ARGS)
+	$(FRAMEWORKS) -m pytest -n auto --conformance .conformance.json tests/adapters $(PYTEST_ARGS)
+	$(TEST) tests/conformance.py .conformance.json
+	rm -f .conformance.json
 
 bench: .venv-bench/.made  ## Measure, and write benchmarks/results/
 	$(BENCH) benchmarks/run.py

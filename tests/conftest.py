@@ -1,6 +1,7 @@
 """What every test stands on: no network, no real keys, one provider double, cassettes."""
 
 import os
+import pathlib
 
 import pytest
 from loopback_only import loopback_only
@@ -27,9 +28,14 @@ _clean_environment()
 
 def pytest_addoption(parser):
     parser.addoption("--record", action="store_true", help="record the cassettes anew")
+    parser.addoption("--conformance", metavar="FILE", help="add what the adapters' tests prove to FILE")
 
 
 def pytest_configure(config):
+    if (path := config.getoption("--conformance")) and not hasattr(config, "workerinput"):
+        import conformance
+
+        config.pluginmanager.register(conformance.Recorder(pathlib.Path(path)))
     # The SDK says this of models that are still served; what a model is called is not what is tested.
     config.addinivalue_line("filterwarnings", r"ignore:The model '.*' is deprecated:DeprecationWarning")
 
