@@ -44,4 +44,6 @@ def embedding_by_name(model: str, kwargs: dict[str, Any]) -> BaseEmbedding:
 
 
 def _missing(model: str, package: str) -> ImportError:
-    return ImportError(f"{model!r} needs {package}: pip install {package}; or wrap a model of another integration")
+    return ImportError(
+        f"{model!r} needs {package}: pip install {package}; or wrap a model of another integration"
+    )

@@ -122,7 +122,9 @@ class IronEmbedding(BaseEmbedding):
             yield list(texts)
             return
         provider_name = provider_of_class(type(self.wrapped).__module__)
-        request = ModelRequest(provider_name=provider_name, operation_name="embeddings", model=self.model_name)
+        request = ModelRequest(
+            provider_name=provider_name, operation_name="embeddings", model=self.model_name
+        )
         call = admitted(self._governor, embedding_request(request, texts), own_policy=self._own_policy)
         try:
             rewritten = call.texts

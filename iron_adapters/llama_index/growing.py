@@ -60,7 +60,9 @@ class GrowingTexts:
             ContentBlocked: they may not be handed on.
         """
         released = ""
-        if all(index < len(self._texts) and self._texts[index].said == text for index, text in enumerate(visible)):
+        if all(
+            index < len(self._texts) and self._texts[index].said == text for index, text in enumerate(visible)
+        ):
             if delta:
                 if len(visible) == len(self._texts):
                     released += self._begin()

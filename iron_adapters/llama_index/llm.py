@@ -1,3 +1,4 @@
+# ruff: noqa: SLF001 - our own kind
 """``IronLLM``: any LlamaIndex model, with every call of it held to a policy.
 
 Usage::
@@ -26,8 +27,8 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.llms import LLM
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 
-from iron_adapters.llama_index.by_name import llm_by_name
 from iron_adapters.llama_index.asking import Asked
+from iron_adapters.llama_index.by_name import llm_by_name
 from iron_adapters.llama_index.stand_in import StandIn
 from iron_adapters.marks import claim_async_iterator, claim_iterator, claimed
 from iron_adapters.resolve import Governor
@@ -155,9 +156,13 @@ class IronLLM(StandIn):
         )
 
     @llm_chat_callback()
-    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> AsyncGenerator[ChatResponse]:
+    async def astream_chat(
+        self, messages: Sequence[ChatMessage], **kwargs: Any
+    ) -> AsyncGenerator[ChatResponse]:
         """Chat, and yield the reply as it grows, as :meth:`stream_chat` does."""
-        return self._astream(messages, kwargs, lambda call: call.llm.astream_chat(call.messages, **call.kwargs))
+        return self._astream(
+            messages, kwargs, lambda call: call.llm.astream_chat(call.messages, **call.kwargs)
+        )
 
     @llm_completion_callback()
     async def astream_complete(
@@ -221,7 +226,9 @@ class IronLLM(StandIn):
         self, output_cls: type[Any], *args: Any, **kwargs: Any
     ) -> AsyncGenerator[Any]:
         """Predict an instance of *output_cls*, and yield it as it grows."""
-        return await StandIn.astream_structured_predict(self._answering(output_cls), output_cls, *args, **kwargs)
+        return await StandIn.astream_structured_predict(
+            self._answering(output_cls), output_cls, *args, **kwargs
+        )
 
     def _answering(self, output_cls: type[Any]) -> IronLLM:
         """Return this model for calls in which the tool that is named for *output_cls* is the answer itself."""

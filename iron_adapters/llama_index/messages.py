@@ -104,7 +104,9 @@ class Prompt:
         called: dict[str | None, str] = {}
         for index, (message, part) in enumerate(zip(self.given.messages, fields["messages"], strict=True)):
             called |= {
-                block.tool_call_id: block.tool_name for block in message.blocks if isinstance(block, ToolCallBlock)
+                block.tool_call_id: block.tool_name
+                for block in message.blocks
+                if isinstance(block, ToolCallBlock)
             }
             answers = message.additional_kwargs.get("tool_call_id")
             role = _ROLES.get(message.role, "user")

@@ -47,7 +47,9 @@ def anew(value: Any, old: Any, new: Any) -> Any:
         return value
     if isinstance(value, BaseModel):
         changed = {name: anew(getattr(value, name), old[name], new[name]) for name in old}
-        return value.model_copy(update={name: item for name, item in changed.items() if new[name] != old[name]})
+        return value.model_copy(
+            update={name: item for name, item in changed.items() if new[name] != old[name]}
+        )
     if isinstance(value, dict) and len(new) == len(old):
         return dict(_entries(value, old, new))
     if isinstance(value, list | tuple):
@@ -88,6 +90,10 @@ def _compare(old: Any, new: Any, found: dict[str, str]) -> None:
 def _described(value: BaseTool | type[BaseModel]) -> dict[str, Any]:
     if isinstance(value, BaseTool):
         told = value.metadata
-        function = {"name": told.name, "description": told.description, "parameters": told.get_parameters_dict()}
+        function = {
+            "name": told.name,
+            "description": told.description,
+            "parameters": told.get_parameters_dict(),
+        }
         return {"type": "function", "function": function}
     return {"type": "json_schema", "schema": value.model_json_schema()}

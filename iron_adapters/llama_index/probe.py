@@ -51,7 +51,10 @@ def prove_blocking() -> None:
     manager = CallbackManager([])
     manager.set_handlers([_Probe()])
     llm = MockLLM(callback_manager=manager)
-    calls: list[Callable[[], object]] = [lambda: llm.complete(""), lambda: llm.chat([ChatMessage(content="")])]
+    calls: list[Callable[[], object]] = [
+        lambda: llm.complete(""),
+        lambda: llm.chat([ChatMessage(content="")]),
+    ]
     if not all(_is_blocked(call) for call in calls):
         raise RuntimeError(
             "an exception in on_event_start does not block a call in this version of LlamaIndex; use IronLLM instead"

@@ -41,7 +41,11 @@ class Reply:
     """
 
     def __init__(
-        self, response: ChatResponse | CompletionResponse, *, answers: Collection[str] = (), in_json: bool = False
+        self,
+        response: ChatResponse | CompletionResponse,
+        *,
+        answers: Collection[str] = (),
+        in_json: bool = False,
     ) -> None:
         self._response = response
         self._answers = answers
@@ -81,9 +85,9 @@ class Reply:
 
     def _walk(self, fields: dict[str, Any], raw: list[Any]) -> JsonTexts:
         texts = _Unsaid(self._said)
-        for key in fields:
+        for key, value in fields.items():
             if key == "message":
-                walk_fields(texts, fields[key], "assistant", key, in_json=self._in_json)
+                walk_fields(texts, value, "assistant", key, in_json=self._in_json)
             elif key == "text":
                 texts.add(fields, key, "assistant", key, None, self._in_json)
             else:

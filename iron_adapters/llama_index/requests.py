@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
 """By what names integrations take the most output tokens."""
 
-_FOREIGN_INPUT = ("previous_response_id", "conversation", "prompt", "container", "mcp_servers", "web_search_options")
+_FOREIGN_INPUT = (
+    "previous_response_id",
+    "conversation",
+    "prompt",
+    "container",
+    "mcp_servers",
+    "web_search_options",
+)
 _OWN_TOOLS = frozenset({None, "function", "custom"})
 _BYTES_PER_MESSAGE = 64
 """More than the role, the separators and the identifiers of a message make, in any provider's format."""
@@ -53,7 +60,9 @@ def request_of(
         model=model,
         texts=prompt.texts,
         tool_names=tool_names(plain(params.get("tools"))) + tool_names(params.get("functions")),
-        parameter_names=tuple(name for name, value in params.items() if name != "model" and value is not None),
+        parameter_names=tuple(
+            name for name, value in params.items() if name != "model" and value is not None
+        ),
         max_tokens=max(limits, default=None),
         choice_count=choices if type(choices) is int and choices > 0 else 1,
         stream=stream,
@@ -113,7 +122,9 @@ def as_the_engine_says(
         own |= dict.fromkeys([name for name in LIMITS if name in own], limit)
         named = [name for name in LIMITS if name in fields][:1]
         update |= dict.fromkeys(named, limit)
-        kwargs |= dict.fromkeys([name for name in LIMITS if name in kwargs] or ([] if named else [LIMITS[0]]), limit)
+        kwargs |= dict.fromkeys(
+            [name for name in LIMITS if name in kwargs] or ([] if named else [LIMITS[0]]), limit
+        )
     if call.model is not None:
         own.pop("model", None)
         kwargs.pop("model", None)

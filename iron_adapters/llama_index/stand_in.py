@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.bridge.pydantic import Field
-from llama_index.core.llms import LLM
+from llama_index.core.llms import LLM  # noqa: TC002 - pydantic reads it
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 
 from iron_adapters.llama_index.requests import muted
@@ -55,7 +55,7 @@ class StandIn(FunctionCallingLLM):
         """Tell callbacks of the model, and that it is held."""
         return {**self.wrapped.to_payload(), "class_name": self.class_name()}
 
-    def _prepare_chat_with_tools(
+    def _prepare_chat_with_tools(  # noqa: PLR0917 - as it is in the class above
         self,
         tools: Any,
         user_msg: Any = None,

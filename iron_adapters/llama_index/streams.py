@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llama_index.core.base.llms.types import ChatResponse, CompletionResponse, TextBlock, ThinkingBlock, ToolCallBlock
+from llama_index.core.base.llms.types import (
+    ChatResponse,
+    CompletionResponse,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
 
 from iron_adapters.llama_index.growing import GrowingTexts
 from iron_adapters.llama_index.messages import walk_call, walk_fields
@@ -22,7 +28,9 @@ if TYPE_CHECKING:
     from iron_adapters.wire.streaming import TextReview
     from iron_policy.messages import Role, Usage
 
-_PIECES = frozenset({"text", "content", "arguments", "partial_json", "thinking", "reasoning", "reasoning_content", "refusal"})
+_PIECES = frozenset(
+    {"text", "content", "arguments", "partial_json", "thinking", "reasoning", "reasoning_content", "refusal"}
+)
 """Keys of a provider's event under which it streams a text."""
 
 
@@ -61,6 +69,9 @@ class StreamReview:
         Raises:
             PolicyDenied: the reply may not be handed on.
         """
+        if _calls_tools(response):
+            # OpenAI's integration lets the calls grow in place, in responses that it has already handed on.
+            response = response.model_copy(deep=True)
         fields, raw = plain(response, REPEATS), plain(response.raw)
         self._note(fields, raw)
         shown = self._shown(response, fields, raw)
@@ -94,7 +105,9 @@ class StreamReview:
         old = plain(response, REPEATS)
         done: set[tuple[int, str]] = set()
         if isinstance(response, CompletionResponse):
-            released = self._grow(self._content, [fields] if fields["text"] else [], "text", response.delta, done)
+            released = self._grow(
+                self._content, [fields] if fields["text"] else [], "text", response.delta, done
+            )
         else:
             released = self._message(response, fields, done)
         self._others(fields, done)
@@ -124,11 +137,18 @@ class StreamReview:
         if delta is not None or thought:
             holder["thinking_delta"] = thought
             done.add((id(holder), "thinking_delta"))
-        self._calls(message, [part for block, part in pairs if isinstance(block, ToolCallBlock)], fields, done)
+        self._calls(
+            message, [part for block, part in pairs if isinstance(block, ToolCallBlock)], fields, done
+        )
         return released
 
     def _grow(
-        self, texts: GrowingTexts, parts: list[dict[str, Any]], key: str, delta: str | None, done: set[tuple[int, str]]
+        self,
+        texts: GrowingTexts,
+        parts: list[dict[str, Any]],
+        key: str,
+        delta: str | None,
+        done: set[tuple[int, str]],
     ) -> str:
         shown, released = texts.feed([part[key] for part in parts], delta)
         if self._ended:
@@ -151,7 +171,9 @@ class StreamReview:
         for index, part in enumerate(parts):
             name = part["tool_name"]
             if type(part["tool_kwargs"]) is str:
-                self._grow(self._growing(part.get("tool_call_id") or index, name), [part], "tool_kwargs", None, done)
+                self._grow(
+                    self._growing(part.get("tool_call_id") or index, name), [part], "tool_kwargs", None, done
+                )
             elif self._ended:
                 self._whole(part, name)
             else:
@@ -173,7 +195,11 @@ class StreamReview:
         if key not in self._arguments:
             tool_name = None if name in self._answers else name
             self._arguments[key] = GrowingTexts(
-                self._review, f"tool_calls.{len(self._arguments)}", self._pieces, in_json=True, tool_name=tool_name
+                self._review,
+                f"tool_calls.{len(self._arguments)}",
+                self._pieces,
+                in_json=True,
+                tool_name=tool_name,
             )
         return self._arguments[key]
 
@@ -185,9 +211,9 @@ class StreamReview:
     def _others(self, fields: dict[str, Any], done: Collection[tuple[int, str]]) -> None:
         """Review what comes in one piece, such as citations."""
         texts = _Rest(done)
-        for key in fields:
+        for key, value in fields.items():
             if key == "message":
-                walk_fields(texts, fields[key], "assistant", key)
+                walk_fields(texts, value, "assistant", key)
             else:
                 texts.walk(fields, key, "assistant", key)
         self._rewrite(texts, None)
@@ -205,6 +231,12 @@ class StreamReview:
         if type(value) is dict:
             return {name: self._scrubbed(item, name) for name, item in value.items()}
         return [self._scrubbed(item, key) for item in value] if type(value) is list else value
+
+
+def _calls_tools(response: Any) -> bool:
+    return isinstance(response, ChatResponse) and any(
+        isinstance(block, ToolCallBlock) for block in response.message.blocks
+    )
 
 
 class _Rest(JsonTexts):

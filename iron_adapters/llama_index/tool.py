@@ -47,7 +47,9 @@ class IronTool(AsyncBaseTool):
 
     def __init__(self, tool: BaseTool, policy: PolicyLike = None) -> None:
         if not isinstance(tool, BaseTool):
-            raise TypeError(f"IronTool takes a tool, not {type(tool).__name__}; make a FunctionTool of a function")
+            raise TypeError(
+                f"IronTool takes a tool, not {type(tool).__name__}; make a FunctionTool of a function"
+            )
         self.wrapped = adapt_to_async_tool(tool)
         self._governor = Governor(policy)
 

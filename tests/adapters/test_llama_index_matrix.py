@@ -1,6 +1,7 @@
 """Each way to call a LlamaIndex model or agent, by each seam, under each action: what the provider and the caller get."""
 
 import copy
+import gc
 import re
 
 import pytest
@@ -27,9 +28,19 @@ from iron_policy.audit import MemorySink
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # clients that LlamaIndex leaves open
+    pytest.mark.filterwarnings(
+        "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),  # clients that LlamaIndex leaves open
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collected():
+    """Collect the clients that LlamaIndex leaves open, while the warnings about them are still ours."""
+    yield
+    gc.collect()
+
 
 ADDRESS = "jane.roe@example.com"
 QUESTION = f"Please write to {ADDRESS} today."
@@ -173,7 +184,10 @@ SEAMS = ("handler", "IronLLM", "install", "protect_agent", "all at once")
 
 
 def engine_of(*, limit_usd=1, **safety):
-    policy = {"safety": {"reveal": {"tools": ["look_up"]}, **safety}, "budgets": [{"scope": "global", "limit_usd": limit_usd}]}
+    policy = {
+        "safety": {"reveal": {"tools": ["look_up"]}, **safety},
+        "budgets": [{"scope": "global", "limit_usd": limit_usd}],
+    }
     return PolicyEngine(Policy.model_validate(policy), sinks=[MemorySink(100)])
 
 
@@ -193,7 +207,10 @@ def check_charges(engine, calls):
 
 @pytest.mark.parametrize("style", MODEL_STYLES)
 @pytest.mark.parametrize("seam", SEAMS)
-@pytest.mark.parametrize(("provider", "action"), [("openai", "tokenize"), ("anthropic", "tokenize"), ("openai", "redact"), ("openai", "allow")])
+@pytest.mark.parametrize(
+    ("provider", "action"),
+    [("openai", "tokenize"), ("anthropic", "tokenize"), ("openai", "redact"), ("openai", "allow")],
+)
 async def test_a_model_call_is_rewritten_both_ways_and_charged_once(double, provider, seam, style, action):
     double.answer_with(speaker)
     engine = engine_of(input={"pii": action})
@@ -247,7 +264,10 @@ async def test_a_call_that_its_budget_cannot_bear_never_leaves(double, seam, sty
 
 @pytest.mark.parametrize("seam", SEAMS)
 def test_a_call_that_fits_only_with_a_shorter_answer_asks_for_one(double, seam):
-    policy = {"budgets": [{"scope": "global", "limit_usd": "0.0004"}], "spending": {"when_short": ["clamp", "deny"]}}
+    policy = {
+        "budgets": [{"scope": "global", "limit_usd": "0.0004"}],
+        "spending": {"when_short": ["clamp", "deny"]},
+    }
     engine = PolicyEngine(Policy.model_validate(policy), sinks=[])
 
     with Governed(seam, "openai", double, engine) as llm:
@@ -278,9 +298,10 @@ async def test_an_agent_keeps_an_address_from_its_provider_and_charges_each_turn
 @pytest.mark.parametrize("style", AGENT_STYLES)
 @pytest.mark.parametrize("seam", SEAMS)
 async def test_a_blocked_agent_sends_nothing(double, seam, style):
-    with Governed(seam, "openai", double, engine_of(input={"pii": "block"})) as llm:
-        with pytest.raises(PolicyDenied, match="EMAIL"):
-            await AGENT_STYLES[style](llm)
+    engine = engine_of(input={"pii": "block"})
+
+    with Governed(seam, "openai", double, engine) as llm, pytest.raises(PolicyDenied, match="EMAIL"):
+        await AGENT_STYLES[style](llm)
 
     assert len(double.requests) == 0
 
