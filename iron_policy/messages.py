@@ -88,6 +88,8 @@ class ModelRequest(NamedTuple):
     """The tools that the model is offered."""
     other_models: tuple[str, ...] = ()
     """Models that the provider may ask instead, because the request names them."""
+    deployment_name: str | None = None
+    """What the URL asks for where it, and not the body, chooses the model (Azure), if the body names another."""
     service_tier: str | None = None
     """The tier that the caller asks for, in the provider's words; it changes the price."""
     parameter_names: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import unquote
 
 from iron_adapters.wire import (
     anthropic_messages,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from iron_policy.exceptions import PolicyDenied
 
     _ReadRequest: TypeAlias = Callable[[bytes, Mapping[str, str], str], WireRequest]
+
+
+_DEPLOYMENTS = "/deployments/"
 
 
 class Codec:
@@ -74,19 +78,28 @@ class Codec:
         return f"Codec({self.name!r})"
 
     def read_request(
-        self, body: bytes, headers: Mapping[str, str], provider_name: str | None = None
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        provider_name: str | None = None,
+        *,
+        path: str = "",
     ) -> WireRequest:
         """Read a request, whose headers have lower-case names.
 
-        *provider_name* is the upstream's name, where it is not the provider whose dialect it speaks.
+        *provider_name* is the upstream's name, where it is not the provider whose dialect it speaks. *path* is the
+        URL's: it may name a deployment, which then chooses the model.
 
         Raises:
             WireError: it cannot be read, so it must not be sent.
         """
         try:
-            return self._read_request(body, headers, provider_name or self.provider_name)
+            wire = self._read_request(body, headers, provider_name or self.provider_name)
         except RecursionError:
             raise WireError("the body is nested too deeply") from None
+        if _DEPLOYMENTS in path and (name := _deployment_of(path)) not in {"", wire.request.model}:
+            wire.request = wire.request._replace(deployment_name=name)
+        return wire
 
     def read_response(self, body: bytes) -> WireResponse:
         """Read a whole reply, also an error in its place.
@@ -106,7 +119,7 @@ class Codec:
             WireError: this endpoint does not stream.
         """
         if self._stream is None:
-            raise WireError(f"{self.name!r} does not stream")
+            raise WireError(f"the reply is a stream, and {self.name!r} has none: it cannot be read")
         return self._stream(review, hide_usage=request.hide_usage)
 
     def refusal(self, denied: PolicyDenied) -> tuple[int, dict[str, str], bytes]:
@@ -116,6 +129,11 @@ class Codec:
     def stream_refusal(self, denied: PolicyDenied) -> bytes:
         """Return the events that end a stream with a refusal."""
         return self._refuse_stream(denied)
+
+
+def _deployment_of(path: str) -> str:
+    """Return the deployment that *path* names, as Azure's does: ``/openai/deployments/NAME/chat/completions``."""
+    return unquote(path.partition(_DEPLOYMENTS)[2].partition("/")[0])
 
 
 class Pass(Enum):
