@@ -13,8 +13,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from iron_adapters.wire.bodies import (
     WireRequest,
     WireResponse,
@@ -24,7 +22,7 @@ from iron_adapters.wire.bodies import (
     retry_count,
     role_of,
 )
-from iron_adapters.wire.json_bodies import load_object, load_request
+from iron_adapters.wire.json_bodies import dump, load_reply, load_request
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.media import bound_of
 from iron_adapters.wire.tool_schemas import tool_names, walk_schema, walk_tools
@@ -271,7 +269,7 @@ def read_response(body: bytes) -> WireResponse:
     Raises:
         WireError: it cannot be read.
     """
-    document = load_object(body)
+    document, exact = load_reply(body)
     texts = JsonTexts()
     content = document.get("content")
     blocks = content if type(content) is list else []
@@ -283,6 +281,7 @@ def read_response(body: bytes) -> WireResponse:
         body,
         document,
         texts,
+        exact=exact,
         tool_calls=[call for call in map(tool_call_of, blocks) if call is not None],
         finish_reasons=(reason,) if type(reason) is str else (),
         usage=anthropic_usage(document.get("usage")),
@@ -293,6 +292,4 @@ def tool_call_of(block: Any) -> ToolCall | None:
     """Return what a block asks the caller to run; ``None`` where it asks nothing."""
     if type(block) is not dict or block.get("type") != "tool_use":
         return None
-    return ToolCall(
-        str(block.get("name")), orjson.dumps(block.get("input", {})).decode(), str(block.get("id"))
-    )
+    return ToolCall(str(block.get("name")), dump(block.get("input", {})).decode(), str(block.get("id")))

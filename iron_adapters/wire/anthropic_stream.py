@@ -10,9 +10,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from iron_adapters.wire.anthropic_messages import walk_block
+from iron_adapters.wire.json_bodies import dump
 from iron_adapters.wire.sse import write_event
 from iron_adapters.wire.streaming import OpenText, StreamRewriter, number_at
 from iron_adapters.wire.usage import anthropic_usage, overlaid
@@ -94,7 +93,7 @@ class MessagesStream(StreamRewriter):
         self._blocks[index] = block
         kind = str(block.get("type"))
         if kind in _CALLS:
-            self._given[index] = orjson.dumps(block.get("input") or {}).decode()
+            self._given[index] = dump(block.get("input") or {}).decode()
         field = {"text": "text", "thinking": "thinking"}.get(kind)
         if field is not None and type(text := block.get(field)) is str and text:
             block[field] = self._piece(index, f"{field}_delta", text)
@@ -168,7 +167,7 @@ def _empty_message(model: str | None) -> dict[str, Any]:
 
 
 def _event(document: dict[str, Any]) -> bytes:
-    return write_event(orjson.dumps(document), document["type"])
+    return write_event(dump(document), document["type"])
 
 
 def _walk_content(message: dict[str, Any], texts: JsonTexts) -> None:

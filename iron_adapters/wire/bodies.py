@@ -120,6 +120,9 @@ class UsageOnRequest(WireRequest):
 class WireResponse(_Body):
     """A whole reply that was read, to be reviewed, altered and handed on.
 
+    Args:
+        exact: whether the very bytes may be handed on where no text changes.
+
     Attributes:
         response: what the engine reviews.
     """
@@ -132,12 +135,16 @@ class WireResponse(_Body):
         document: dict[str, Any],
         texts: JsonTexts,
         *,
+        exact: bool = True,
         tool_calls: Sequence[ToolCall] = (),
         finish_reasons: Sequence[str] = (),
         usage: Usage | None = None,
         pending: bool = False,
     ) -> None:
         super().__init__(raw, document, texts)
+        if not exact:
+            self._about_to_change()
+            self._changed = True
         model = document.get("model")
         self.response = ModelResponse(
             model=model if type(model) is str else None,

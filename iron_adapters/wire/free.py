@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from iron_adapters.wire import anthropic_messages, openai_responses
 from iron_adapters.wire.bodies import WireRequest, WireResponse, model_of, retry_count
-from iron_adapters.wire.json_bodies import load_object, load_request
+from iron_adapters.wire.json_bodies import load_reply, load_request
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.openai_embeddings import walk_texts
 from iron_policy.messages import ModelRequest
@@ -74,4 +74,5 @@ def read_response(body: bytes) -> WireResponse:
     Raises:
         WireError: it cannot be read.
     """
-    return WireResponse(body, load_object(body), JsonTexts())
+    document, exact = load_reply(body)
+    return WireResponse(body, document, JsonTexts(), exact=exact)

@@ -18,7 +18,7 @@ from iron_adapters.wire.bodies import (
     retry_count,
     role_of,
 )
-from iron_adapters.wire.json_bodies import load_object, load_request
+from iron_adapters.wire.json_bodies import load_reply, load_request
 from iron_adapters.wire.json_texts import IDENTIFIERS, JsonTexts
 from iron_adapters.wire.media import bound_of
 from iron_adapters.wire.tool_schemas import tool_names, walk_schema, walk_tools
@@ -181,7 +181,7 @@ def read_response(body: bytes) -> WireResponse:
     Raises:
         WireError: it cannot be read.
     """
-    document = load_object(body)
+    document, exact = load_reply(body)
     texts = JsonTexts()
     calls: list[ToolCall] = []
     reasons: list[str] = []
@@ -195,6 +195,7 @@ def read_response(body: bytes) -> WireResponse:
         body,
         document,
         texts,
+        exact=exact,
         tool_calls=calls,
         finish_reasons=reasons,
         usage=openai_usage(document.get("usage"), document.get("service_tier")),

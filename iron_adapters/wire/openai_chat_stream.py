@@ -9,8 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from iron_adapters.wire.json_bodies import dump
 from iron_adapters.wire.sse import write_event
 from iron_adapters.wire.streaming import OpenText, StreamRewriter, number_at
 from iron_adapters.wire.usage import openai_usage
@@ -244,7 +243,7 @@ class ChatStream(StreamRewriter):
         chunk["choices"] = [choice]
         if "usage" in self._last:
             chunk["usage"] = None
-        return write_event(orjson.dumps(chunk))
+        return write_event(dump(chunk))
 
     def _choice(self, number: int, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
         return {"index": number, "delta": delta, "logprobs": None, "finish_reason": finish_reason}

@@ -17,7 +17,7 @@ from iron_adapters.wire.bodies import (
     other_models,
     retry_count,
 )
-from iron_adapters.wire.json_bodies import load_object, load_request
+from iron_adapters.wire.json_bodies import load_reply, load_request
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.openai_chat_stream import ChatStream
 from iron_adapters.wire.openai_embeddings import walk_texts
@@ -70,7 +70,7 @@ def read_response(body: bytes) -> WireResponse:
     Raises:
         WireError: it cannot be read.
     """
-    document = load_object(body)
+    document, exact = load_reply(body)
     texts = JsonTexts()
     reasons = []
     choices = document.get("choices")
@@ -86,7 +86,7 @@ def read_response(body: bytes) -> WireResponse:
     if document.get("error"):
         texts.walk(document, "error", "assistant", "error")
     usage = openai_usage(document.get("usage"), document.get("service_tier"))
-    return WireResponse(body, document, texts, finish_reasons=reasons, usage=usage)
+    return WireResponse(body, document, texts, exact=exact, finish_reasons=reasons, usage=usage)
 
 
 class CompletionStream(ChatStream):

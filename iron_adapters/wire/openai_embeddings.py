@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from iron_adapters.wire.bodies import WireRequest, WireResponse, model_of, retry_count
-from iron_adapters.wire.json_bodies import load_object, load_request
+from iron_adapters.wire.json_bodies import load_reply, load_request
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.media import bound_of
 from iron_adapters.wire.usage import openai_usage
@@ -74,7 +74,6 @@ def read_response(body: bytes) -> WireResponse:
     Raises:
         WireError: it cannot be read.
     """
-    document = load_object(body)
-    return WireResponse(
-        body, document, JsonTexts(), usage=openai_usage(document.get("usage"), makes_output=False)
-    )
+    document, exact = load_reply(body)
+    usage = openai_usage(document.get("usage"), makes_output=False)
+    return WireResponse(body, document, JsonTexts(), exact=exact, usage=usage)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from iron_adapters.wire.bodies import (
     WireRequest,
     WireResponse,
@@ -20,7 +18,7 @@ from iron_adapters.wire.bodies import (
     retry_count,
     role_of,
 )
-from iron_adapters.wire.json_bodies import load_object, load_request
+from iron_adapters.wire.json_bodies import dump, load_reply, load_request
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.media import bound_of
 from iron_adapters.wire.openai_chat import walk_format
@@ -198,7 +196,7 @@ def tool_call_of(item: dict[str, Any]) -> ToolCall | None:
     call_id = item.get("call_id") or item.get("id")
     return ToolCall(
         name_of(item),
-        said if type(said) is str else orjson.dumps(said).decode(),
+        said if type(said) is str else dump(said).decode(),
         call_id if type(call_id) is str else None,
     )
 
@@ -230,7 +228,7 @@ def read_response(body: bytes) -> WireResponse:
     Raises:
         WireError: it cannot be read.
     """
-    document = load_object(body)
+    document, exact = load_reply(body)
     texts = JsonTexts()
     walk_output(texts, document)
     output = document.get("output")
@@ -241,6 +239,7 @@ def read_response(body: bytes) -> WireResponse:
         body,
         document,
         texts,
+        exact=exact,
         tool_calls=calls,
         finish_reasons=(reason,) if reason else (),
         usage=openai_usage(document.get("usage"), document.get("service_tier")),

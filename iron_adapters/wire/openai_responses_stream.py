@@ -9,8 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import orjson
-
+from iron_adapters.wire.json_bodies import dump
 from iron_adapters.wire.openai_responses import name_of, reason_of, tool_call_of, walk_item, walk_output
 from iron_adapters.wire.sse import write_event
 from iron_adapters.wire.streaming import OpenText, StreamRewriter, number_at
@@ -267,7 +266,7 @@ class ResponsesStream(StreamRewriter):
     def _put(self, document: dict[str, Any]) -> bytes:
         document["sequence_number"] = self._number + self._put_in
         self._put_in += 1
-        return write_event(orjson.dumps(document), document["type"])
+        return write_event(dump(document), document["type"])
 
 
 def _walk_output_item(item: dict[str, Any], index: Any, texts: JsonTexts) -> None:

@@ -9,9 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
-import orjson
-
-from iron_adapters.wire.json_bodies import dump
+from iron_adapters.wire.json_bodies import dump, load_reply
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.sse import Event, EventParser
 from iron_policy.exceptions import PolicyDenied, WireError
@@ -201,12 +199,12 @@ class StreamRewriter(ABC):
             return event.raw
         if data == b"[DONE]":
             return self._at_end() + event.raw
-        document = _read(data)
+        document, exact = load_reply(data, "an event of the stream")
         outcome = self._rewrite(document)
         if outcome is None:
             return b""
         before, altered = outcome
-        sent = event.with_data(dump(document)) if altered else event.raw
+        sent = event.with_data(dump(document)) if altered or not exact else event.raw
         return before + sent if before else sent
 
     def _last_events(self, rest: Event | None) -> Iterable[bytes]:
@@ -233,13 +231,3 @@ def number_at(document: dict[str, Any], key: str, default: int = 0) -> int:
     if type(value) is not int:
         raise WireError(f"an event of the stream has {key!r} that is no whole number")
     return value
-
-
-def _read(data: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise WireError("an event of the stream is no JSON") from None
-    if type(document) is not dict:
-        raise WireError("an event of the stream is no JSON object")
-    return document

@@ -248,5 +248,5 @@ def test_what_costs_nothing_is_walked_all_the_same():
 def test_endpoints_that_do_not_stream_say_so():
     codec = codec_for("POST", "/v1/embeddings")
 
-    with pytest.raises(WireError, match="does not stream"):
+    with pytest.raises(WireError, match="the reply is a stream"):
         codec.stream(None, read("/v1/embeddings", input="x"))

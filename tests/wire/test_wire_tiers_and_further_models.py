@@ -93,10 +93,10 @@ def test_a_stream_says_at_which_tier_it_was_served():
     stream.feed(f"data: {json.dumps({'type': 'response.completed', 'response': response})}\n\n".encode())
     assert stream.usage.service_tier == "flex"
 
-    message = {"model": "m", "usage": {"input_tokens": 3, "speed": "fast"}, "content": []}
+    message = {"model": "m", "usage": {"input_tokens": 3, "output_tokens": 1, "speed": "fast"}, "content": []}
     stream = codec_for("POST", MESSAGES).stream(Unreviewed(), read(MESSAGES, stream=True))
     stream.feed(f"data: {json.dumps({'type': 'message_start', 'message': message})}\n\n".encode())
-    assert stream.usage.service_tier == "fast"
+    assert stream.input_usage.service_tier == "fast"
 
 
 @pytest.mark.parametrize("path", [CHAT, RESPONSES, COMPLETIONS, MESSAGES])
