@@ -10,7 +10,7 @@ from crewai.hooks.tool_hooks import before_tool_call_reducer
 
 from iron_adapters.crewai.refusals import fail_closed
 
-_REDUCERS = {
+_REDUCERS: dict[InterceptionPoint, Any] = {
     InterceptionPoint.PRE_MODEL_CALL: before_llm_call_reducer,
     InterceptionPoint.PRE_TOOL_CALL: before_tool_call_reducer,
 }

@@ -26,7 +26,8 @@ def aborted(error: IronError) -> IronError:
     """Return *error* as a ``HookAborted`` too."""
     if isinstance(error, HookAborted):
         return error
-    own: Any = _dual(type(error))(str(error))
+    cls: type[Any] = type(error)
+    own: Any = _dual(cls)(str(error))
     own.__dict__.update({"reason": str(error), "source": _SOURCE, **error.__dict__})
     carried: IronError = own.with_traceback(error.__traceback__)
     return carried
@@ -74,7 +75,7 @@ def refusal_within(error: BaseException) -> IronError | None:
 
 
 @cache
-def _dual(cls: type[IronError]) -> type[Any]:
+def _dual(cls: type[Any]) -> type[Any]:
     return type(
         cls.__name__,
         (cls, HookAborted),

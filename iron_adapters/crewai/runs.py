@@ -41,7 +41,7 @@ class Runs:
 
     def __init__(self, policy: PolicyLike, **names: str | None) -> None:
         self._governor = Governor(policy)
-        self._names = names
+        self._names: dict[str, Any] = dict(names)
         self._open: dict[int, Kickoff] = {}
         self._bare: weakref.WeakKeyDictionary[PolicyEngine, Scope] = weakref.WeakKeyDictionary()
 

@@ -4,7 +4,9 @@ import asyncio
 import copy
 import gc
 import logging
+import runpy
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -521,3 +523,18 @@ def test_governance_that_fails_says_so_without_content(double, monkeypatch):
     assert ADDRESS not in str(failed.value)
     assert failed.value.__cause__ is None
     assert double.requests.received == 0
+
+
+def test_the_example_shows_what_one_line_changes(capsys):
+    path = Path(__file__).parents[2] / "examples" / "crewai_crew.py"
+    level = logging.getLogger("crewai").level
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    finally:
+        logging.getLogger("crewai").setLevel(level)
+    said = capsys.readouterr().out
+
+    assert "as it is: her address left in 4 of 4 requests" in said
+    assert "under a policy: her address left in 0 of 4 requests" in said
+    assert said.count("e-mails went to: ana.silva@example.com") == 2
+    assert "holds US_SSN, which the policy blocks; nothing was sent (0 requests)" in said

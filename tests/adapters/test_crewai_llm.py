@@ -128,7 +128,7 @@ def test_events_of_a_stream_show_real_values_and_join_to_the_reply(double):
 @pytest.mark.parametrize("way", ["call", "acall"])
 def test_a_structured_answer_holds_real_values(double, model, way):
     llm = IronLLM.wrap(model(double), engine())
-    double.answer_with(lambda asked: structured(asked))
+    double.answer_with(structured)
     messages = [{"role": "user", "content": ASKED}]
     answer = (
         llm.call(messages, response_model=Letter)

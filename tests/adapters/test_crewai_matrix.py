@@ -168,9 +168,11 @@ def test_a_call_is_charged_what_the_provider_bills(double, seam, provider, way):
 def test_a_refusal_ends_the_crew_at_once_in_its_own_terms(double, seam):
     from crewai.hooks.dispatch import HookAborted
 
-    with seam(crews.openai_model(double), engine(safety={"input": {"pii": "block"}})) as llm:
-        with pytest.raises(HookAborted) as refused:
-            crews.kickoff(llm)
+    with (
+        seam(crews.openai_model(double), engine(safety={"input": {"pii": "block"}})) as llm,
+        pytest.raises(HookAborted) as refused,
+    ):
+        crews.kickoff(llm)
 
     assert isinstance(refused.value, PolicyDenied)
     assert refused.value.findings
