@@ -11,11 +11,11 @@ Usage::
 
 It judges a call before it is made, and blocks it with ``PolicyDenied``. Rewriting, streams and money are dealt with on the
 wire, where the call is marked; so ``OpenAI``, ``AzureOpenAI``, ``Anthropic``, ``OpenAIEmbedding`` and ``IronLLM`` are
-governed whole, and the caller's own messages stay as they are. On any other model (Bedrock, in memory) a call that needs
+governed whole, and the caller's own messages stay as they are. On any other model (Bedrock, Vertex, in memory) a call that needs
 rewriting is refused, and a reply that does is not handed on, which a stream shows too late: use ``IronLLM.wrap(llm)``
 there. Of embeddings a callback learns the texts only when they are made: off the wire, use ``IronEmbedding``. Not
 covered: tools, of which LlamaIndex tells no callback (``IronTool``), ``Anthropic.structured_predict``, which calls the
-SDK by itself, and Claude on Bedrock or Vertex (for both: ``IronLLM``).
+SDK by itself (``IronLLM``).
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class IronCallbackHandler(BaseCallbackHandler):
             told = payload or {}
             model: Mapping[str, Any] = told.get(EventPayload.SERIALIZED) or {}
             request = llm_told_of(told, model) if event_type == CBEventType.LLM else embedding_told_of(model)
-            self._start(request, str(model.get("class_name")), event_id)
+            self._start(request, event_id, known=reaches_wire(model))
         return event_id
 
     def on_event_end(
@@ -152,7 +152,7 @@ class IronCallbackHandler(BaseCallbackHandler):
     def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
         """Do nothing, either."""
 
-    def _start(self, request: ModelRequest, class_name: str, event_id: str) -> None:
+    def _start(self, request: ModelRequest, event_id: str, *, known: bool) -> None:
         engine, scope = self._scopes.engine_and_scope()
         enclosing = live_mark()
         another = enclosing if isinstance(enclosing, CallMark) else None
@@ -168,7 +168,6 @@ class IronCallbackHandler(BaseCallbackHandler):
             another.stand_back()
         judged = engine.judge(request, scope=scope)
         ensure_patched()
-        known = reaches_wire(class_name)
         marked = CallMark(
             engine=engine,
             scope=scope,

@@ -11,8 +11,8 @@ Usage::
 
 It stands in for the model it holds: the same callbacks, tools, streams, metadata and errors; only ``PolicyDenied`` is
 new. It needs no HTTP, so it governs models on boto3, gRPC or in memory too. A stream is admitted when its first
-response is asked for. Structured prediction goes by function calling, or by LlamaIndex's own text prompts where the
-model calls no functions. Under an ``IronCallbackHandler`` the call is charged to the handler's policy, and judged by
+response is asked for. Structured prediction goes by JSON Schema where the model's integration has OpenAI's way of
+asking for it, else by function calling; streamed, always by function calling. Under an ``IronCallbackHandler`` the call is charged to the handler's policy, and judged by
 its own as well. Instrumentation events (``get_dispatcher``) tell of a call twice: as it was made, and as it was sent.
 Not covered: what is called on the provider's own client.
 """
@@ -30,6 +30,7 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from iron_adapters.llama_index.asking import Asked
 from iron_adapters.llama_index.by_name import llm_by_name
 from iron_adapters.llama_index.stand_in import StandIn
+from iron_adapters.llama_index.structured import answer_name, instance_of, schema_kwargs
 from iron_adapters.marks import claim_async_iterator, claim_iterator, claimed
 from iron_adapters.resolve import Governor
 
@@ -210,13 +211,27 @@ class IronLLM(StandIn):
 
     # -- structured prediction -----------------------------------------------------------------------------
 
-    def structured_predict(self, output_cls: type[Any], *args: Any, **kwargs: Any) -> Any:
+    def structured_predict(
+        self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
+    ) -> Any:
         """Predict an instance of *output_cls*; real values come back in it, as in any answer."""
-        return StandIn.structured_predict(self._answering(output_cls), output_cls, *args, **kwargs)
+        by_schema = schema_kwargs(self.wrapped, output_cls, llm_kwargs)
+        if by_schema is None:
+            answering = self._answering(output_cls)
+            return StandIn.structured_predict(answering, output_cls, prompt, llm_kwargs, **prompt_args)
+        messages = self._extend_messages(prompt.format_messages(**prompt_args))
+        return instance_of(output_cls, self.chat(messages, **by_schema))
 
-    async def astructured_predict(self, output_cls: type[Any], *args: Any, **kwargs: Any) -> Any:
+    async def astructured_predict(
+        self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
+    ) -> Any:
         """Predict an instance of *output_cls*, as :meth:`structured_predict` does."""
-        return await StandIn.astructured_predict(self._answering(output_cls), output_cls, *args, **kwargs)
+        by_schema = schema_kwargs(self.wrapped, output_cls, llm_kwargs)
+        if by_schema is None:
+            answering = self._answering(output_cls)
+            return await StandIn.astructured_predict(answering, output_cls, prompt, llm_kwargs, **prompt_args)
+        messages = self._extend_messages(prompt.format_messages(**prompt_args))
+        return instance_of(output_cls, await self.achat(messages, **by_schema))
 
     def stream_structured_predict(self, output_cls: type[Any], *args: Any, **kwargs: Any) -> Generator[Any]:
         """Predict an instance of *output_cls*, and yield it as it grows."""
@@ -233,5 +248,5 @@ class IronLLM(StandIn):
     def _answering(self, output_cls: type[Any]) -> IronLLM:
         """Return this model for calls in which the tool that is named for *output_cls* is the answer itself."""
         answering = self.model_copy()
-        answering._answers = (output_cls.model_json_schema().get("title", output_cls.__name__),)
+        answering._answers = (answer_name(output_cls),)
         return answering

@@ -121,8 +121,13 @@ def unreachable(what: str) -> ContentBlocked:
     )
 
 
-def reaches_wire(class_name: str) -> bool:
+def reaches_wire(model: Mapping[str, Any]) -> bool:
     """Tell whether a model is known to reach the wire, or to be governed where it makes its calls."""
+    class_name, name = str(model.get("class_name")), str(model.get("model_name"))
+    if (
+        class_name == "Anthropic_LLM"
+    ):  # on Bedrock and Vertex it has other names, and endpoints that nobody reads
+        return name.startswith("claude") and "@" not in name
     return class_name in _ON_THE_WIRE or class_name in _GOVERNED
 
 
@@ -131,8 +136,14 @@ def llm_told_of(payload: Mapping[str, Any], model: Mapping[str, Any]) -> ModelRe
     told = payload.get(EventPayload.MESSAGES)
     messages = [ChatMessage(content=payload[EventPayload.PROMPT])] if told is None else list(told)
     kwargs = dict(payload.get(EventPayload.ADDITIONAL_KWARGS) or {})
-    kwargs.pop("prompt", None)
-    params = {"model": model.get("model_name"), "max_tokens": model.get("num_output"), **kwargs}
+    for name in ("prompt", "formatted"):
+        kwargs.pop(name, None)
+    limit = model.get("num_output")  # -1 where there is none
+    params = {
+        "model": model.get("model_name"),
+        "max_tokens": limit if limit and limit > 0 else None,
+        **kwargs,
+    }
     return request_of(_provider(model), params, Prompt(messages, kwargs, {}))
 
 

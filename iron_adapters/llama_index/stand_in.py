@@ -39,7 +39,7 @@ class StandIn(FunctionCallingLLM):
 
     def __getattr__(self, name: str) -> Any:
         try:
-            return super().__getattr__(name)  # type: ignore[misc]  # pydantic hides it from type checkers
+            return super().__getattr__(name)
         except AttributeError:
             wrapped = self.__dict__.get("wrapped")
             if wrapped is None or name.startswith("_"):

@@ -127,11 +127,10 @@ class StreamReview:
         texts = [part for block, part in pairs if isinstance(block, TextBlock)]
         thoughts = [part for block, part in pairs if isinstance(block, ThinkingBlock) and part["content"]]
         released = self._grow(self._content, texts, "text", response.delta, done)
-        holder = next(
-            (kwargs for kwargs in (fields["additional_kwargs"], fields["message"]["additional_kwargs"])
-             if "thinking_delta" in kwargs),
-            {"thinking_delta": None},
-        )  # fmt: skip
+        kwargs = (fields["additional_kwargs"], fields["message"]["additional_kwargs"])
+        holder: dict[str, Any] = next(
+            (one for one in kwargs if "thinking_delta" in one), {"thinking_delta": None}
+        )
         delta = holder["thinking_delta"]
         thought = self._grow(self._thinking, thoughts, "content", delta, done)
         if delta is not None or thought:

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import json
 import re
 
 import pytest
@@ -64,6 +65,8 @@ def speaker(asked):
     said = re.search(r"[\w.]+@[\w.]+\w|<EMAIL_\w+>|\[REDACTED_EMAIL\]", asked.user_text)[0]
     if asked.tool_results:
         return f"{asked.tool_results[-1]}, as you know."
+    if asked.schema:
+        return json.dumps({"to": said})
     if asked.tools:
         return Reply(tool_calls=(ToolUse(asked.tools[0].name, {"to": said}),))
     return f"I have written to {said} today."

@@ -30,11 +30,13 @@ from llama_index.core.chat_engine import SimpleChatEngine
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.llms import ChatMessage, MockLLM
 from llama_index.core.llms.mock import MockFunctionCallingLLM
+from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool, QueryEngineTool
 from llama_index.core.workflow import Context
 from llama_index.embeddings.openai import OpenAIEmbedding
 from llama_index.llms.anthropic import Anthropic
 from llama_index.llms.openai import OpenAI
+from pydantic import BaseModel
 
 from iron_adapters.llama_index import IronCallbackHandler, IronEmbedding, IronLLM, IronTool, attach
 from iron_adapters.testing import Reply, ToolUse
@@ -639,6 +641,42 @@ def test_two_wrappers_charge_once_and_the_outer_one_judges(double):
 
     assert recorded(outer) == ["call.admitted", "call.settled"]
     assert recorded(inner) == []
+
+
+def test_the_settings_of_llama_index_take_what_is_governed(double):
+    engine = engine_of()
+    Settings.llm = IronLLM.wrap(open_ai(double), engine)
+    Settings.embed_model = IronEmbedding.wrap(embedding(double), engine)
+
+    index = VectorStoreIndex.from_documents(documents())
+    index.as_query_engine().query(f"Who is {ADDRESS}?")
+    index.as_chat_engine().chat(f"Who is {ADDRESS}?")
+
+    assert len(double.requests) > 3
+    assert not any(ADDRESS in request.text for request in double.requests)
+    assert recorded(engine) == ["call.admitted", "call.settled"] * len(double.requests)
+
+
+def test_claude_on_bedrock_or_vertex_is_not_taken_for_one_on_the_wire(double):
+    for name in ("anthropic.claude-3-5-sonnet-20241022-v2:0", "claude-sonnet-4@20250514"):
+        llm = claude(double, callback_manager=handled(engine_of()))
+        llm.model = name
+        with pytest.raises(ContentBlocked, match=r"IronLLM\.wrap"):
+            llm.chat(asked())
+    assert len(double.requests) == 0
+
+
+def test_a_prediction_is_asked_for_as_the_model_asks_for_it(double):
+    class Letter(BaseModel):
+        """Write a letter."""
+
+        to: str
+
+    double.script([json.dumps({"to": "Jane"})] * 2)
+    open_ai(double).structured_predict(Letter, PromptTemplate("Hello"))
+    IronLLM.wrap(open_ai(double), engine_of()).structured_predict(Letter, PromptTemplate("Hello"))
+
+    assert double.requests[0].json == double.requests[1].json
 
 
 def test_what_is_no_model_cannot_be_wrapped():
