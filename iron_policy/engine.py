@@ -259,7 +259,8 @@ class PolicyEngine:
         """Charge and record a call that brought a reply."""
         usage, cost = settlement.usage, settlement.cost_nanodollars
         self._charge(call, cost)
-        call.scope.record(usage=usage, cost_nanodollars=cost)
+        if call.request.billed:
+            call.scope.record(usage=usage, cost_nanodollars=cost)
         if self._rates is not None and self._rates.counts_tokens:
             used = usage.input_tokens + usage.output_tokens
             self._rates.correct(call.scope.name_of, used - call.estimated_input_tokens())
@@ -270,7 +271,8 @@ class PolicyEngine:
     def failed(self, call: Call, error: str, cost: int, basis: CostBasis, *, provider_at_fault: bool) -> None:
         """Charge and record a call that brought none."""
         self._charge(call, cost)
-        call.scope.record(usage=None, cost_nanodollars=cost)
+        if call.request.billed:
+            call.scope.record(usage=None, cost_nanodollars=cost)
         if provider_at_fault:
             call.scope.expect_retry()
         if self._breakers is not None and provider_at_fault:
