@@ -97,30 +97,32 @@ class GovernedCall:
 
 
 @contextmanager
-def governed_call(
-    governor: Governor, llm: BaseLLM, asked: Asked, *, own_policy: bool
-) -> Iterator[GovernedCall]:
+def governed_call(governor: Governor, llm: BaseLLM, asked: Asked) -> Iterator[GovernedCall]:
     """Admit a call of *llm*, and see that it ends.
 
-    On behalf of the hooks that have marked the call, if they have: an own policy then judges it too.
+    On behalf of the hooks that have marked the call, if they have. A policy of the model's own is carried out too on the
+    wire; off it, it only judges.
 
     Raises:
         PolicyDenied: nothing may be sent.
     """
-    if is_claimed():
+    own = governor.explicit_engine
+    if is_claimed(own):
         yield GovernedCall(llm, asked)
         return
     prompt = Prompt(asked.messages, asked.tools, asked.response_model)
     request = request_of(llm, prompt, stream=bool(asked.stream))
     engine, scope = governor.engine_and_scope()
-    above = live_mark()
+    above, on_wire = live_mark(), reaches_wire(llm)
+    if above is not None and on_wire and own not in {None, above.engine}:
+        above = None  # the wire carries both policies out
     if above is not None:
-        if own_policy and above.engine is not engine:
+        if own not in {None, above.engine}:
             engine.judge(request, scope=above.scope)
         engine, scope = above.engine, above.scope
     else:
         scope = named(scope, asked.agent, asked.task)
-    if not reaches_wire(llm):
+    if not on_wire:
         if above is not None:
             above.note_request()
         call = engine.admit(request, scope=scope)
@@ -129,7 +131,7 @@ def governed_call(
     elif above is not None:
         yield _OnWire(llm, asked, engine, scope)
     else:
-        with _wire_marked(llm, request, engine, scope):
+        with _wire_marked(llm, request, engine, scope, explicit=own is not None):
             yield _OnWire(llm, asked, engine, scope)
 
 
@@ -141,30 +143,33 @@ def governed_count(governor: Governor, llm: BaseLLM, asked: Asked) -> Iterator[G
         PolicyDenied: nothing may be sent.
     """
     counting = GovernedCall(llm, asked)
-    if is_claimed() or live_mark() is not None:
+    own = governor.explicit_engine
+    if is_claimed(own) or live_mark() is not None:
         yield counting
         return
     prompt = Prompt(asked.messages, asked.tools, asked.response_model)
     request, (engine, scope) = request_of(llm, prompt), governor.engine_and_scope()
     if reaches_wire(llm):
-        with _wire_marked(llm, request, engine, scope):
+        with _wire_marked(llm, request, engine, scope, explicit=own is not None):
             yield counting
         return
     if (texts := engine.judge(request, scope=scope).texts) is not None:
         counting.messages, counting.tools = prompt.rewritten(texts)
-    with claimed():
+    with claimed(engine, scope):
         yield counting
 
 
 @contextmanager
-def _wire_marked(llm: BaseLLM, request: ModelRequest, engine: PolicyEngine, scope: Scope) -> Iterator[None]:
+def _wire_marked(
+    llm: BaseLLM, request: ModelRequest, engine: PolicyEngine, scope: Scope, *, explicit: bool
+) -> Iterator[None]:
     """Mark the calls made in the block for the wire.
 
     Raises:
         PolicyDenied: the request is refused.
     """
     engine.judge(request, scope=scope)
-    new = marked(llm, engine, scope)
+    new = marked(llm, engine, scope, explicit=explicit)
     ensure_patched()
     token = mark.set(new)
     try:
@@ -209,7 +214,7 @@ class _OffWire(GovernedCall):
     def ended(self) -> Iterator[_OffWire]:
         """Claim the call within the block, and settle or fail it at the end."""
         try:
-            with claimed():
+            with claimed(self._call.engine, self._call.scope):
                 yield self
         except Exception as error:
             _fail(self._call, error)

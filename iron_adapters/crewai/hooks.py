@@ -173,7 +173,8 @@ class IronHooks:
         Raises:
             PolicyDenied: the call is not made.
         """
-        if not self._uses or is_claimed():
+        named = self._runs.explicit_engine
+        if not self._uses or is_claimed(named):
             return
         with fail_closed():
             engine, scope = self._runs.engine_and_scope(context.agent, context.task)
@@ -183,7 +184,7 @@ class IronHooks:
                 return
             setattr(context, _SEEN, True)
             caller = context.executor or context.llm
-            new = marked(context.llm, engine, scope, owner=self, caller=caller)
+            new = marked(context.llm, engine, scope, explicit=named is not None, owner=self, caller=caller)
             if not reaches_seam(context.llm):
                 if judged.rewrites:
                     engine.refuse(judged, unreachable())
@@ -203,7 +204,7 @@ class IronHooks:
         found = live_mark()
         while isinstance(found, CallMark) and not (found.owner is self and found.llm is context.llm):
             found = found.enclosing
-        if not self._uses or is_claimed() or not isinstance(found, CallMark) or found.over:
+        if not self._uses or not isinstance(found, CallMark) or found.over:
             return None
         with fail_closed():
             found.over = True

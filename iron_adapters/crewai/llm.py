@@ -11,8 +11,8 @@ Usage::
 It stands in for the model it holds: tools, streams, structured answers, stop words and counters stay; only
 ``PolicyDenied`` is new, which is CrewAI's ``HookAborted`` too. A model whose calls go through the OpenAI or Anthropic SDK, or
 through litellm in their dialects, is governed on the wire, events of streams included. Any other is governed here: it is
-asked for its answer whole, and a stream of it comes in one piece. Under ``IronHooks`` the call is charged to the hooks' policy,
-and judged by its own as well. Tools that the crew runs are the hooks' business: ``IronLLM`` alone refuses a call that offers
+asked for its answer whole, and a stream of it comes in one piece. Under ``IronHooks`` with another policy
+both are carried out on the wire; off it, the hooks' is, and its own judges too. Tools that the crew runs are the hooks' business: ``IronLLM`` alone refuses a call that offers
 one the policy denies, and a reply that asks for one.
 """
 
@@ -55,7 +55,6 @@ class IronLLM(StandIn):
     """
 
     _governor: Governor = PrivateAttr()
-    _has_own_policy: bool = PrivateAttr(default=False)
 
     def __init__(
         self,
@@ -68,7 +67,6 @@ class IronLLM(StandIn):
         governor = Governor(policy)
         super().__init__(LLM(model=model or "", **kwargs) if wrapped is None else wrapped)
         self._governor = governor
-        self._has_own_policy = policy is not None
 
     @classmethod
     def wrap(cls, llm: BaseLLM, policy: PolicyLike = None) -> IronLLM:
@@ -158,10 +156,12 @@ class IronLLM(StandIn):
     @contextmanager
     def _governed(self, asked: Asked, functions: dict[str, Any] | None) -> Iterator[GovernedCall]:
         """Have the hooks see the call, unless CrewAI has done so; then the policy; then the hooks see the reply."""
-        tells_hooks = not (is_claimed() or model_call_hooks_already_dispatched())
+        tells_hooks = not (
+            is_claimed(self._governor.explicit_engine) or model_call_hooks_already_dispatched()
+        )
         if tells_hooks:
             self._invoke_before_llm_call_hooks(asked.messages, asked.agent)
-        governed = governed_call(self._governor, self.wrapped, asked, own_policy=self._has_own_policy)
+        governed = governed_call(self._governor, self.wrapped, asked)
         with in_own_terms(), model_call_hooks_dispatched(), governed as call:
             call.functions = call.governed_functions(functions)
             with self.as_overridden(call.llm, stream=call.stream):

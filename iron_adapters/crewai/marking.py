@@ -71,12 +71,22 @@ class CallMark(Mark):
 
 
 def marked(
-    llm: Any, engine: PolicyEngine, scope: Scope, *, owner: object = None, caller: object = None
+    llm: Any,
+    engine: PolicyEngine,
+    scope: Scope,
+    *,
+    explicit: bool,
+    owner: object = None,
+    caller: object = None,
 ) -> CallMark:
-    """Return the mark of a call of *llm*, over the marks of calls within which it may be made."""
+    """Return the mark of a call of *llm*, over the marks of calls within which it may be made.
+
+    *explicit* says that the policy was named where it is attached.
+    """
     return CallMark(
         engine=engine,
         scope=scope,
+        explicit=explicit,
         enclosing=_below(engine),
         own_terms=aborted,
         owner=owner,

@@ -26,8 +26,7 @@ def aborted(error: IronError) -> IronError:
     """Return *error* as a ``HookAborted`` too."""
     if isinstance(error, HookAborted):
         return error
-    cls: type[Any] = type(error)
-    own: Any = _dual(cls)(str(error))
+    own: Any = _dual(type(error))(str(error))  # type: ignore[arg-type]  # a class is hashable, whatever its instances
     own.__dict__.update({"reason": str(error), "source": _SOURCE, **error.__dict__})
     carried: IronError = own.with_traceback(error.__traceback__)
     return carried

@@ -45,6 +45,11 @@ class Runs:
         self._open: dict[int, Kickoff] = {}
         self._bare: weakref.WeakKeyDictionary[PolicyEngine, Scope] = weakref.WeakKeyDictionary()
 
+    @property
+    def explicit_engine(self) -> PolicyEngine | None:
+        """The policy that was named, if one was."""
+        return self._governor.explicit_engine
+
     def begin(self, kickoff: Any, name: str | None) -> None:
         """Open a run where *kickoff*, a crew or a flow, is the outermost one; mark what it sends between its calls."""
         self.end(kickoff)
@@ -53,7 +58,9 @@ class Runs:
         if (scope := current_scope()) is None:
             scope = stack.enter_context(entered(engine.scope(**self._names)))
             scope.labels = {"iron.crew": name} if name else {}
-        between = Mark(engine, scope, enclosing=before, own_terms=aborted)
+        between = Mark(
+            engine, scope, explicit=self.explicit_engine is not None, enclosing=before, own_terms=aborted
+        )
         mark.set(between)
         self._open[id(kickoff)] = Kickoff(stack, between, before)
 

@@ -37,7 +37,7 @@ class StandIn(BaseLLM):
 
     def __getattr__(self, name: str) -> Any:
         try:
-            return super().__getattr__(name)  # type: ignore[misc]  # pydantic hides it from type checkers
+            return getattr(super(), "__getattr__")(name)  # noqa: B009 - pydantic hides it from type checkers
         except AttributeError:
             wrapped = self.__dict__.get("wrapped")
             if wrapped is None or name.startswith("_"):

@@ -467,7 +467,7 @@ def test_stacked_seams_charge_once(double, way, model):
     assert ADDRESS in said
     assert ADDRESS not in "".join(request.text for request in double.requests)
     assert len([settled for settled in events(governing) if settled["iron.cost_nanodollars"]]) == 1
-    assert len(events(governing)) == run.summary().calls
+    assert run.summary().calls == 1
 
 
 def test_stacked_seams_charge_a_model_off_the_wire_once():
@@ -487,6 +487,16 @@ def test_under_hooks_a_model_s_own_policy_judges_too(double):
         crews.kickoff(llm)
 
     assert double.requests.received == 0
+
+
+def test_two_policies_on_one_call_are_both_carried_out_and_each_charges_its_own(double):
+    hooks, own = engine(safety={"input": {"pii": "allow"}}), engine()
+    with IronHooks(hooks):
+        said = crews.kickoff(IronLLM.wrap(crews.openai_model(double), own))
+
+    assert ADDRESS in said
+    assert ADDRESS not in double.requests.last.text
+    assert (len(events(hooks)), len(events(own))) == (1, 1)
 
 
 def test_protect_agent_governs_a_crew_that_has_no_seam_of_its_own(double):
