@@ -21,11 +21,13 @@ _SILENT = frozenset({
     "format", "detail", "num_tokens", "cache_control",
 })  # fmt: skip
 """Fields of LlamaIndex's blocks that hold bytes, places of files, or choices of a closed set."""
-_SCALARS = (str, int, float, bool)
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def plain(value: Any, without: Collection[str] = ()) -> Any:
     """Return what of *value* may hold text, as new dicts and lists; ``None`` stands for everything else."""
+    if type(value) in _SCALARS:  # most are, and each token of a stream comes by here
+        return value
     if isinstance(value, BaseModel):
         return {name: plain(item) for name, item in value if name not in _SILENT and name not in without}
     if isinstance(value, dict):
@@ -34,7 +36,7 @@ def plain(value: Any, without: Collection[str] = ()) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, BaseTool) or (isinstance(value, type) and issubclass(value, BaseModel)):
         return _described(value)
-    return value if type(value) in _SCALARS else None
+    return None
 
 
 def anew(value: Any, old: Any, new: Any) -> Any:

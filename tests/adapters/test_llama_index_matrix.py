@@ -127,6 +127,9 @@ MODEL_STYLES = {
 }
 
 
+FEW_STYLES = ("chat", "stream_complete", "astream_chat", "tools, streamed")
+
+
 async def function_agent(llm, *, streaming=True):
     agent = FunctionAgent(tools=[FunctionTool.from_defaults(look_up)], llm=llm, streaming=streaming)
     return str(await agent.run(QUESTION))
@@ -208,11 +211,14 @@ def check_charges(engine, calls):
     assert bases <= {"reported", None}
 
 
-@pytest.mark.parametrize("style", MODEL_STYLES)
 @pytest.mark.parametrize("seam", SEAMS)
 @pytest.mark.parametrize(
-    ("provider", "action"),
-    [("openai", "tokenize"), ("anthropic", "tokenize"), ("openai", "redact"), ("openai", "allow")],
+    ("provider", "action", "style"),
+    [
+        *(("openai", "tokenize", style) for style in MODEL_STYLES),
+        *(("anthropic", "tokenize", style) for style in MODEL_STYLES),
+        *(("openai", action, style) for action in ("redact", "allow") for style in FEW_STYLES),
+    ],
 )
 async def test_a_model_call_is_rewritten_both_ways_and_charged_once(double, provider, seam, style, action):
     double.answer_with(speaker)

@@ -177,9 +177,11 @@ def test_a_stream_that_is_broken_off_is_settled_once(double, seam):
     stream = llm.stream_chat(asked("Hello"))
     next(stream)
     stream.close()
-    gc.collect()
+    del stream
+    gc.collect()  # the SDK's own stream is a cycle, which LlamaIndex does not close
+    llm.complete("Hello")
 
-    assert recorded(engine) == ["call.admitted", "call.settled"]
+    assert recorded(engine) == ["call.admitted", "call.settled"] * 2
     assert all(account.held_nanodollars == 0 for account in engine.accounts())
 
 
