@@ -1,7 +1,7 @@
-"""One governed call of a LangChain chat model, from admission to settlement.
+"""One call of a LangChain chat model that is governed where it is made, from admission to settlement.
 
-Owns what the sync and async ways of a call share: the arguments to send, the reply as the caller may see it, and the
-one end. Knows no policy and makes no call itself.
+Owns what the sync and async ways of such a call share: the arguments to send, the reply as the caller may see it, and
+the one end. Knows no policy and makes no call itself. Calls that the wire governs are in ``wire_calls``.
 """
 
 from __future__ import annotations
@@ -11,41 +11,53 @@ from typing import TYPE_CHECKING, Any
 
 from iron_adapters.langchain.chunks import ChunkReview
 from iron_adapters.langchain.pieces import end_of
+from iron_adapters.langchain.rebinding import ANSWERS
 from iron_adapters.langchain.replies import Reply
 from iron_adapters.langchain.requests import LIMITS, wants_json
-from iron_adapters.marks import live_mark
+from iron_adapters.marks import (
+    claim_async_iterator,
+    claim_iterator,
+    claimed,
+    is_charged,
+    is_claimed,
+    live_mark,
+)
 from iron_adapters.transport import was_sent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Generator, Iterator
+    from contextlib import AbstractContextManager
 
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+    from iron_adapters.langchain.chat_model import IronChatModel
     from iron_adapters.langchain.messages import Prompt
     from iron_adapters.resolve import Governor
     from iron_policy.call import Call
-    from iron_policy.messages import ModelRequest
+    from iron_policy.engine import PolicyEngine
+    from iron_policy.scope import Scope
 
 _AT_FAULT = range(500, 600)
 _TOO_MANY = 429
 
 
-def admitted(governor: Governor, request: ModelRequest, *, own_policy: bool) -> Call:
-    """Admit *request*: on behalf of the hook that has marked the call, if one has; then an own policy judges it too.
+def next_to_act(governor: Governor) -> tuple[PolicyEngine, Scope] | None:
+    """Return what is to act on a call that is made here; ``None`` where nothing is, or nothing any more.
 
-    Raises:
-        PolicyDenied: nothing may be sent.
+    The hook that has marked the call comes first, then the policy of *governor*. Of two, one that was named nowhere
+    yields to one that was.
     """
-    engine, scope = governor.engine_and_scope()
-    marked = live_mark()
-    if marked is not None:
-        if own_policy and marked.engine is not engine:
-            engine.judge(request, scope=marked.scope)
-        marked.note_request()
-        engine, scope = marked.engine, marked.scope
-    return engine.admit(request, scope=scope)
+    own, marked = governor.explicit_engine, live_mark()
+    if marked is not None and not (own is not None and own is not marked.engine and not marked.explicit):
+        if not is_claimed(marked.engine if marked.explicit else None):
+            marked.note_request()
+            scope = marked.engine.implicit_scope if is_charged(marked.scope) else marked.scope
+            return marked.engine, scope
+        if own is None:
+            return None
+    return None if is_claimed(own) else governor.engine_and_scope()
 
 
 class ChatCall:
@@ -60,6 +72,7 @@ class ChatCall:
     def __init__(self, call: Call, prompt: Prompt, *, answers: Collection[str] = ()) -> None:
         self.call = call
         self._prompt = prompt
+        self._answers = answers
         self._how: dict[str, Any] = {"answers": answers, "in_json": wants_json(prompt.kwargs)}
 
     def arguments(self, limit_name: str) -> tuple[list[BaseMessage], dict[str, Any]]:
@@ -77,7 +90,25 @@ class ChatCall:
             altered |= dict.fromkeys(named or [limit_name], call.max_tokens)
         if call.model is not None:
             altered["model"] = call.model
+        if self._answers:
+            altered[ANSWERS] = self._answers
         return messages, altered
+
+    def target(self, model: IronChatModel) -> BaseChatModel:
+        """Return what to call: the governed model again, as another policy may have to act on the call too."""
+        return model
+
+    def acting(self) -> AbstractContextManager[None]:
+        """Keep the same policy from acting again on what is called within the block."""
+        return claimed(self.call.engine, self.call.scope)
+
+    def steps(self, chunks: Iterator[ChatGenerationChunk]) -> Generator[ChatGenerationChunk]:
+        """Yield *chunks*, each step of theirs as within :meth:`acting`."""
+        return claim_iterator(chunks, self.call.engine, self.call.scope)
+
+    def async_steps(self, chunks: AsyncIterator[ChatGenerationChunk]) -> AsyncGenerator[ChatGenerationChunk]:
+        """Yield *chunks*, each step of theirs as within :meth:`acting`."""
+        return claim_async_iterator(chunks, self.call.engine, self.call.scope)
 
     def reviewed(self, result: ChatResult) -> ChatResult:
         """Settle the call; return its reply as the caller may see it.

@@ -11,9 +11,10 @@ Usage::
     IronChatModel.wrap(ChatAnthropic(model="claude-haiku-4-5")).invoke("Write to jane@example.com")
 
 It stands in for the model it holds: the same callbacks (fired once), tools, structured output, streams, profile and
-errors; only ``PolicyDenied`` is new. It needs no HTTP, so it governs models on boto3, gRPC or in memory too. Under an
-``IronCallbackHandler`` the handler's policy acts and is charged, and an own policy may still refuse. Not covered: what
-is called on the provider's own client, such as ``model.root_client``.
+errors; only ``PolicyDenied`` is new. ``ChatOpenAI``, ``AzureChatOpenAI`` and ``ChatAnthropic`` are governed on the wire,
+by what they really send, whatever it was set by. Any other model is governed by what LangChain tells of its calls, and
+needs no HTTP: boto3, gRPC, in memory. Under an ``IronCallbackHandler`` with another policy both act and are charged.
+Not covered: what is called on the provider's own client, such as ``model.root_client``.
 """
 
 from __future__ import annotations
@@ -26,19 +27,21 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel
 from pydantic import PrivateAttr
 
+from iron_adapters.installation import ensure_patched
 from iron_adapters.langchain.by_name import chat_model_by_name
-from iron_adapters.langchain.calls import ChatCall, admitted, reporting_usage
+from iron_adapters.langchain.calls import ChatCall, next_to_act, reporting_usage
 from iron_adapters.langchain.messages import Prompt
 from iron_adapters.langchain.rebinding import ANSWERS
-from iron_adapters.langchain.requests import LIMITS, request_of
+from iron_adapters.langchain.requests import LIMITS, TEXTS, request_of
 from iron_adapters.langchain.stand_in import StandIn
-from iron_adapters.marks import claim_async_iterator, claim_iterator, claimed, is_claimed
+from iron_adapters.langchain.wire_calls import WireCall, calls_by_wire, mark_for, under_mark
+from iron_adapters.marks import claimed, is_claimed
 from iron_adapters.resolve import Governor
 from iron_policy.document import Policy
 from iron_policy.engine import PolicyEngine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterator
+    from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.messages import BaseMessage
@@ -64,6 +67,7 @@ class IronChatModel(StandIn):
     _governor: Governor = PrivateAttr()
     _provider_name: str = PrivateAttr()
     _limit_name: str = PrivateAttr()
+    _comes_by_wire: bool = PrivateAttr()
     _answers: Collection[str] = PrivateAttr(default=())
 
     def __init__(
@@ -80,6 +84,7 @@ class IronChatModel(StandIn):
         self._governor = governor
         held = self.wrapped
         self._provider_name = str(held._get_ls_params().get("ls_provider") or held._llm_type)
+        self._comes_by_wire = calls_by_wire(held)
         self._limit_name = next((name for name in LIMITS if name in type(held).model_fields), LIMITS[0])
 
     @classmethod
@@ -102,17 +107,28 @@ class IronChatModel(StandIn):
         held._answers = answers
         return held
 
-    def get_num_tokens_from_messages(self, messages: list[BaseMessage], *tools: Any, **kwargs: Any) -> int:
-        """Count tokens as the model does; it may ask its provider, so the texts are judged and rewritten first."""
+    def get_num_tokens_from_messages(
+        self, messages: list[BaseMessage], tools: Sequence[Any] | None = None, **kwargs: Any
+    ) -> int:
+        """Count tokens as the model does; it may ask its provider, so the texts are judged and rewritten first.
+
+        Raises:
+            PolicyDenied: nothing was sent.
+        """
+        if self._comes_by_wire:
+            ensure_patched()
+            marked, _ = mark_for(self._governor)
+            with under_mark(marked):
+                return self.wrapped.get_num_tokens_from_messages(messages, tools, **kwargs)
         engine, scope = self._governor.engine_and_scope()
-        prompt = Prompt(messages, {})
-        judged = engine.judge(
-            request_of(self._provider_name, self._get_invocation_params(), prompt), scope=scope
-        )
+        prompt = Prompt(messages, {**kwargs, "tools": tools})
+        params = self._get_invocation_params()
+        judged = engine.judge(request_of(self._provider_name, params, prompt), scope=scope)
         if (texts := judged.texts) is not None:
-            messages, _ = prompt.rewritten(texts)
-        with claimed():
-            return self.wrapped.get_num_tokens_from_messages(messages, *tools, **kwargs)
+            messages, kwargs = prompt.rewritten(texts)
+            tools = kwargs.pop("tools")
+        with claimed(engine, scope):
+            return self.wrapped.get_num_tokens_from_messages(messages, tools, **kwargs)
 
     # -- the calls -----------------------------------------------------------------------------------------
 
@@ -128,8 +144,8 @@ class IronChatModel(StandIn):
             return self.wrapped._generate(messages, stop, **kwargs)
         with call.ended_on_error():
             to_send, altered = call.arguments(self._limit_name)
-            with claimed():
-                result = self.wrapped._generate(to_send, **altered)
+            with call.acting():
+                result = call.target(self)._generate(to_send, **altered)
             return call.reviewed(result)
 
     async def _agenerate(
@@ -144,8 +160,8 @@ class IronChatModel(StandIn):
             return await self.wrapped._agenerate(messages, stop, **kwargs)
         with call.ended_on_error():
             to_send, altered = call.arguments(self._limit_name)
-            with claimed():
-                result = await self.wrapped._agenerate(to_send, **altered)
+            with call.acting():
+                result = await call.target(self)._agenerate(to_send, **altered)
             return call.reviewed(result)
 
     def _stream(
@@ -157,14 +173,14 @@ class IronChatModel(StandIn):
     ) -> Iterator[ChatGenerationChunk]:
         call = self._begin(messages, stop, kwargs, stream=True)
         if call is None:
-            yield from self.wrapped._stream(messages, stop, **kwargs)
+            yield from self._reporting()._stream(messages, stop, **kwargs)
             return
         with call.streamed() as stream:
             to_send, altered = call.arguments(self._limit_name)
-            with claimed():
-                chunks = reporting_usage(self.wrapped)._stream(to_send, **altered)
-            with closing(claim_iterator(chunks)) as claimed_chunks:
-                for released in stream.through(claimed_chunks):
+            with call.acting():
+                chunks = call.target(self)._stream(to_send, **altered)
+            with closing(call.steps(chunks)) as steps:
+                for released in stream.through(steps):
                     if run_manager:
                         run_manager.on_llm_new_token(released.text, chunk=released)
                     yield released
@@ -178,18 +194,21 @@ class IronChatModel(StandIn):
     ) -> AsyncIterator[ChatGenerationChunk]:
         call = self._begin(messages, stop, kwargs, stream=True)
         if call is None:
-            async for chunk in self.wrapped._astream(messages, stop, **kwargs):
+            async for chunk in self._reporting()._astream(messages, stop, **kwargs):
                 yield chunk
             return
         with call.streamed() as stream:
             to_send, altered = call.arguments(self._limit_name)
-            with claimed():
-                chunks = reporting_usage(self.wrapped)._astream(to_send, **altered)
-            async with aclosing(claim_async_iterator(chunks)) as claimed_chunks:
-                async for released in stream.through_async(claimed_chunks):
+            with call.acting():
+                chunks = call.target(self)._astream(to_send, **altered)
+            async with aclosing(call.async_steps(chunks)) as steps:
+                async for released in stream.through_async(steps):
                     if run_manager:
                         await run_manager.on_llm_new_token(released.text, chunk=released)
                     yield released
+
+    def _reporting(self) -> BaseChatModel:
+        return self.wrapped if self._comes_by_wire else reporting_usage(self.wrapped)
 
     def _begin(
         self,
@@ -198,16 +217,22 @@ class IronChatModel(StandIn):
         kwargs: dict[str, Any],
         *,
         stream: bool = False,
-    ) -> ChatCall | None:
-        """Admit a call; return ``None`` where a seam further out already has."""
+    ) -> ChatCall | WireCall | None:
+        """Admit a call; return ``None`` where every policy that applies to it acts already."""
         answers = kwargs.pop(ANSWERS, self._answers)
-        if is_claimed():
+        acting = None if self._comes_by_wire else next_to_act(self._governor)
+        if acting is None and (not self._comes_by_wire or is_claimed(self._governor.explicit_engine)):
             return None
-        prompt = Prompt(messages, {**kwargs, "stop": stop})
         params = self._get_invocation_params(stop=stop, **kwargs)
+        given = {**kwargs, "stop": stop}
+        settings = {key: params[key] for key in TEXTS if key in params and not given.get(key)}
+        prompt = Prompt(messages, given, settings)
         request = request_of(self._provider_name, params, prompt, stream=stream)
-        call = admitted(self._governor, request, own_policy=self._policy is not None)
-        return ChatCall(call, prompt, answers=answers)
+        if acting is None:
+            ensure_patched()
+            return WireCall(self._governor, request, prompt, answers=answers)
+        engine, scope = acting
+        return ChatCall(engine.admit(request, scope=scope), prompt, answers=answers)
 
     # -- parity with the model -----------------------------------------------------------------------------
 

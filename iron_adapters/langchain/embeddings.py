@@ -21,19 +21,25 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.embeddings import Embeddings
+from pydantic import BaseModel
 
 from iron_adapters.langchain.by_name import embeddings_by_name
 from iron_adapters.langchain.calls import fail
+from iron_adapters.langchain.messages import copied
 from iron_adapters.marks import claimed, is_claimed
 from iron_adapters.resolve import Governor
+from iron_adapters.wire.json_texts import JsonTexts
+from iron_policy.exceptions import ContentBlocked
 from iron_policy.messages import ModelRequest, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from iron_adapters.resolve import PolicyLike
 
 _NAMES = ("model", "model_name", "model_id", "deployment")
+_SETTINGS = "model_kwargs"
+"""The field that holds what LangChain's embeddings send beside the texts."""
 _PROVIDERS = {"langchain_openai": "openai"}
 
 
@@ -84,8 +90,8 @@ class IronEmbeddings(Embeddings):
         Raises:
             PolicyDenied: nothing was sent.
         """
-        with self._admitted(texts) as admitted:
-            return self.wrapped.embed_documents(admitted)
+        with self._admitted(texts) as (embeddings, admitted):
+            return embeddings.embed_documents(admitted)
 
     def embed_query(self, text: str) -> list[float]:
         """Embed a query.
@@ -93,8 +99,8 @@ class IronEmbeddings(Embeddings):
         Raises:
             PolicyDenied: nothing was sent.
         """
-        with self._admitted([text]) as admitted:
-            return self.wrapped.embed_query(admitted[0])
+        with self._admitted([text]) as (embeddings, admitted):
+            return embeddings.embed_query(admitted[0])
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed documents.
@@ -102,8 +108,8 @@ class IronEmbeddings(Embeddings):
         Raises:
             PolicyDenied: nothing was sent.
         """
-        with self._admitted(texts) as admitted:
-            return await self.wrapped.aembed_documents(admitted)
+        with self._admitted(texts) as (embeddings, admitted):
+            return await embeddings.aembed_documents(admitted)
 
     async def aembed_query(self, text: str) -> list[float]:
         """Embed a query.
@@ -111,33 +117,61 @@ class IronEmbeddings(Embeddings):
         Raises:
             PolicyDenied: nothing was sent.
         """
-        with self._admitted([text]) as admitted:
-            return await self.wrapped.aembed_query(admitted[0])
+        with self._admitted([text]) as (embeddings, admitted):
+            return await embeddings.aembed_query(admitted[0])
 
     @contextmanager
-    def _admitted(self, texts: Sequence[str]) -> Iterator[list[str]]:
-        """Yield *texts* as they may be sent; charge the call when the block ends."""
-        if is_claimed():
-            yield list(texts)
+    def _admitted(self, texts: Sequence[str]) -> Iterator[tuple[Embeddings, list[str]]]:
+        """Yield the embeddings and *texts* as they may be sent; charge the call when the block ends."""
+        if is_claimed(self._governor.explicit_engine):
+            yield self.wrapped, list(texts)
             return
         engine, scope = self._governor.engine_and_scope()
-        call = engine.admit(self._request(texts), scope=scope)
+        settings = _settings_of(self.wrapped)
+        listed = JsonTexts()
+        listed.walk(settings, _SETTINGS, "user", _SETTINGS)
+        call = engine.admit(self._request(texts, settings[_SETTINGS], listed.texts), scope=scope)
         try:
-            rewritten = call.texts
-            with claimed():
-                yield list(texts if rewritten is None else rewritten)
+            embeddings, rewritten = self.wrapped, call.texts
+            if rewritten is not None:
+                if listed.rewrite(rewritten[len(texts) :]):
+                    embeddings = _with_settings(self.wrapped, settings)
+                texts = rewritten[: len(texts)]
+            with claimed(engine, scope):
+                yield embeddings, list(texts)
         except BaseException as error:
             fail(call, error)
             raise
         call.settle(None)
 
-    def _request(self, texts: Sequence[str]) -> ModelRequest:
+    def _request(
+        self, texts: Sequence[str], settings: Mapping[str, Any], in_settings: Sequence[Text]
+    ) -> ModelRequest:
         package = type(self.wrapped).__module__.partition(".")[0]
-        named = (getattr(self.wrapped, name, None) for name in _NAMES)
+        named = (settings.get("model"), *(getattr(self.wrapped, name, None) for name in _NAMES))
+        embedded = (Text(text, "document", f"input[{index}]") for index, text in enumerate(texts))
         return ModelRequest(
             provider_name=_PROVIDERS.get(package, package.removeprefix("langchain_")),
             operation_name="embeddings",
             model=next((name for name in named if isinstance(name, str)), type(self.wrapped).__name__),
-            texts=tuple(Text(text, "document", f"input[{index}]") for index, text in enumerate(texts)),
+            texts=(*embedded, *in_settings),
+            parameter_names=tuple(settings),
             input_tokens_bound=sum(len(text.encode(errors="replace")) + 1 for text in texts),
         )
+
+
+def _settings_of(embeddings: Embeddings) -> dict[str, Any]:
+    """Return a copy of what the embeddings add to each of their requests, under the field's own name."""
+    given = getattr(embeddings, _SETTINGS, None)
+    return {_SETTINGS: copied(given) if isinstance(given, dict) else {}}
+
+
+def _with_settings(embeddings: Embeddings, settings: Mapping[str, Any]) -> Embeddings:
+    """Return a twin of *embeddings* that adds *settings*.
+
+    Raises:
+        ContentBlocked: they cannot be altered, and hold what the policy rewrites.
+    """
+    if not isinstance(embeddings, BaseModel):
+        raise ContentBlocked(f"{_SETTINGS}: set on the embeddings, holds what the policy rewrites")
+    return embeddings.model_copy(update=settings)

@@ -165,7 +165,13 @@ class IronCallbackHandler(RunCallbacks):
             return
         ensure_patched()
         marked = CallMark(
-            engine=engine, scope=scope, enclosing=enclosing, run_id=run_id, judged=judged, request=request
+            engine=engine,
+            scope=scope,
+            explicit=self._runs.has_own_policy,
+            enclosing=enclosing,
+            run_id=run_id,
+            judged=judged,
+            request=request,
         )
         if not reaches_wire(serialized, kind):
             if judged.rewrites:

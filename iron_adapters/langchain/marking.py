@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iron_adapters.langchain.messages import Prompt
-from iron_adapters.langchain.requests import request_of
+from iron_adapters.langchain.requests import TEXTS, request_of
 from iron_adapters.langchain.watched import Watched
+from iron_adapters.langchain.wire_calls import ON_THE_WIRE
 from iron_adapters.marks import Mark
 from iron_policy.exceptions import GovernanceFailed
 
@@ -22,15 +23,6 @@ if TYPE_CHECKING:
 
     from iron_policy.call import Call
     from iron_policy.messages import ModelRequest, OperationName
-
-_ON_THE_WIRE = frozenset({"openai-chat", "azure-openai-chat", "anthropic-chat", "openai", "azure"})
-"""Kinds of models (``_llm_type``) that speak through httpx or httpx2, at endpoints that the wire can read."""
-
-_TEXTS = (
-    "tools", "functions", "response_format", "output_config", "output_format", "text", "stop", "system", "instructions",
-    "prediction", "metadata", "user", "extra_body", "model_kwargs",
-)  # fmt: skip
-"""Which of a model's parameters may hold texts that go to its provider."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,7 +46,7 @@ class CallMark(Mark):
 
 def reaches_wire(serialized: Mapping[str, Any] | None, kind: str) -> bool:
     """Tell whether a model is known to reach the wire, or to be governed where it makes its calls."""
-    return kind in _ON_THE_WIRE or "iron_adapters" in (serialized or {}).get("id", ())
+    return kind in ON_THE_WIRE or "iron_adapters" in (serialized or {}).get("id", ())
 
 
 def told_of(
@@ -64,7 +56,7 @@ def told_of(
     params: Mapping[str, Any] = told.get("invocation_params") or {}
     kind = str(params.get("_type") or "")
     provider_name = str((told.get("metadata") or {}).get("ls_provider") or kind or "unknown")
-    prompt = Prompt(messages, {key: params[key] for key in _TEXTS if key in params})
+    prompt = Prompt(messages, {key: params[key] for key in TEXTS if key in params})
     return request_of(provider_name, params, prompt, operation_name=operation_name), kind
 
 

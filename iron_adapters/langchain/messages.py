@@ -7,6 +7,7 @@ are. Knows no policy; which strings of a JSON value are text, ``iron_adapters.wi
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -51,6 +52,11 @@ _SCHEMAS = frozenset({"response_format", "output_config", "output_format"})
 class Prompt:
     """What one call sends: its messages and keywords, with every text in them.
 
+    Args:
+        messages: what the caller says.
+        kwargs: the keywords of the call.
+        settings: parameters of the model itself, which go along with every call and cannot be rewritten for one.
+
     Attributes:
         messages: the messages, as the caller gave them.
         kwargs: the keywords, as the caller gave them.
@@ -58,9 +64,15 @@ class Prompt:
         media: parts that may bring images, sound or files.
     """
 
-    def __init__(self, messages: list[BaseMessage], kwargs: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        messages: list[BaseMessage],
+        kwargs: Mapping[str, Any],
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         self.messages = messages
         self.kwargs = kwargs
+        self._settings = {key: value for key, value in (settings or {}).items() if value}
         self._fields = [fields_of(message) for message in messages]
         self._governed = {key: value for key, value in kwargs.items() if key not in _SETTINGS and value}
         listed = self._walk(self._fields, self._governed)
@@ -84,7 +96,7 @@ class Prompt:
 
     def size(self) -> int:
         """Return at least as many bytes as a provider's body for this prompt has, but for its fixed parts."""
-        document = {"messages": self._fields, **self._governed}
+        document = {"messages": self._fields, **self._settings, **self._governed}
         return len(orjson.dumps(document, default=_schema_of, option=orjson.OPT_NON_STR_KEYS))
 
     def _walk(self, fields: list[dict[str, Any]], kwargs: dict[str, Any]) -> JsonTexts:
@@ -99,6 +111,11 @@ class Prompt:
             walk_fields(texts, part, role, f"messages[{index}]", tool_name)
         for key in kwargs:
             _walk_keyword(texts, kwargs, key)
+        settings = copied(self._settings)
+        for key in settings:
+            first = len(texts.texts)
+            _walk_keyword(texts, settings, key)
+            texts.when_changed(first, partial(_refuse_setting, key))
         return texts
 
 
@@ -158,6 +175,12 @@ def _walk_keyword(texts: JsonTexts, kwargs: dict[str, Any], key: str) -> None:
         texts.when_changed(first, lambda: _refuse_class(key, value))
     else:
         texts.walk(kwargs, key, "user", key)
+
+
+def _refuse_setting(key: str) -> None:
+    raise ContentBlocked(
+        f"{key}: set on the model, holds what the policy rewrites; give it with the call instead"
+    )
 
 
 def _refuse_class(key: str, schema: type) -> None:

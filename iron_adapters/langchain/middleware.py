@@ -128,9 +128,9 @@ class IronMiddleware(AgentMiddleware[RunState, Any, Any]):
         Raises:
             PolicyDenied: the call was refused, or its reply.
         """
-        engine, scope = self._scope(request.state)
+        _, scope = self._scope(request.state)
         with entered(scope):
-            return handler(request.override(model=_governed(request, engine)))
+            return handler(request.override(model=_governed(request, self._governor.explicit_engine)))
 
     async def awrap_model_call(
         self,
@@ -138,9 +138,9 @@ class IronMiddleware(AgentMiddleware[RunState, Any, Any]):
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelCallResult[Any]:
         """Call the model under the policy, as :meth:`wrap_model_call` does."""
-        engine, scope = self._scope(request.state)
+        _, scope = self._scope(request.state)
         with entered(scope):
-            return await handler(request.override(model=_governed(request, engine)))
+            return await handler(request.override(model=_governed(request, self._governor.explicit_engine)))
 
     def wrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]
@@ -167,7 +167,7 @@ class IronMiddleware(AgentMiddleware[RunState, Any, Any]):
             return judged_result(engine, request, await handler(admitted))
 
 
-def _governed(request: ModelRequest[Any], engine: PolicyEngine) -> Any:
+def _governed(request: ModelRequest[Any], engine: PolicyEngine | None) -> Any:
     """Return the model of *request*, or what it is bound to, held to the policy."""
     model: Any = request.model
     inner = model

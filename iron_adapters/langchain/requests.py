@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from iron_adapters.wire.bodies import other_models
 from iron_adapters.wire.media import bound_of
 from iron_adapters.wire.tool_schemas import tool_names
 from iron_policy.messages import ModelRequest
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "num_predict")
 """By what names integrations take the most output tokens."""
 
-_INTERNAL = frozenset({"_type", "model", "model_name", "stop"})
+TEXTS = (
+    "tools", "functions", "response_format", "output_config", "output_format", "text", "stop", "stop_sequences", "system",
+    "instructions", "prediction", "metadata", "user", "extra_body", "model_kwargs",
+)  # fmt: skip
+"""Which of a model's parameters may hold texts that go to its provider."""
+
+_SPREAD = ("model_kwargs", "extra_body")
+"""Parameters whose entries become parameters of the request itself; the later one wins."""
+_INTERNAL = frozenset({"_type", "model", "model_name", "stop", *_SPREAD})
 _FOREIGN_INPUT = (
     "previous_response_id",
     "conversation",
@@ -43,6 +52,8 @@ def request_of(
     operation_name: OperationName = "chat",
 ) -> ModelRequest:
     """Return what the engine judges; *params* are as the model names them to callbacks (``invocation_params``)."""
+    params = _spread(params)
+    tier = params.get("service_tier")
     model = str(params.get("model") or params.get("model_name") or params.get("_type") or "unknown")
     limits = [limit for name in LIMITS if type(limit := params.get(name)) is int and limit > 0]
     choices = params.get("n") or params.get("candidate_count")
@@ -52,12 +63,23 @@ def request_of(
         model=model,
         texts=prompt.texts,
         tool_names=tool_names(params.get("tools")) + tool_names(params.get("functions")),
+        other_models=other_models(params),
+        service_tier=tier if isinstance(tier, str) else None,
         parameter_names=tuple(name for name in params if name not in _INTERNAL and params[name] is not None),
         max_tokens=max(limits, default=None),
         choice_count=choices if type(choices) is int and choices > 0 else 1,
         stream=stream,
         input_tokens_bound=_bound(provider_name, model, params, prompt),
     )
+
+
+def _spread(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *params* as they stand in the request."""
+    spread = dict(params)
+    for name in _SPREAD:
+        if isinstance(entries := params.get(name), dict):
+            spread |= entries
+    return spread
 
 
 def _bound(provider_name: str, model: str, params: Mapping[str, Any], prompt: Prompt) -> int | None:

@@ -36,6 +36,7 @@ class Runs:
 
     def __init__(self, policy: PolicyLike, **names: str | None) -> None:
         self._governor = Governor(policy)
+        self.has_own_policy = policy is not None
         self._names: dict[str, Any] = {key: name for key, name in names.items() if name is not None}
         self._scopes: dict[UUID, Scope] = {}
         self._named: weakref.WeakKeyDictionary[Scope, Scope] = weakref.WeakKeyDictionary()
