@@ -9,23 +9,24 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from iron_adapters.llama_index.calls import GovernedCall, admitted, fail
+from iron_adapters.llama_index.calls import GovernedCall, fail, next_to_act
 from iron_adapters.llama_index.messages import Prompt
 from iron_adapters.llama_index.requests import (
     as_the_engine_says,
     asking_for_usage,
+    muted,
     params_of,
     provider_of_class,
     request_of,
 )
-from iron_adapters.marks import is_claimed
+from iron_adapters.marks import claim_async_iterator, claim_iterator, claimed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Generator, Iterator, Sequence
 
     from llama_index.core.base.llms.types import ChatMessage
-    from llama_index.core.llms import LLM
 
+    from iron_adapters.llama_index.stand_in import StandIn
     from iron_adapters.resolve import Governor
     from iron_policy.call import Call
 
@@ -36,9 +37,8 @@ class Asked:
     """A call that was admitted, or one that a seam further out already governs.
 
     Args:
-        llm: the model to ask.
+        stand_in: the governed model: asked again where another policy has to act as well.
         governor: whose policy.
-        own_policy: whether that policy was named, so that it judges beside the one of a mark.
         messages: the prompt.
         kwargs: the keywords of the call.
         answers: tools that stand for the answer itself.
@@ -55,28 +55,34 @@ class Asked:
 
     def __init__(
         self,
-        llm: LLM,
+        stand_in: StandIn,
         governor: Governor,
         messages: Sequence[ChatMessage],
         kwargs: dict[str, Any],
         *,
-        own_policy: bool,
         answers: Collection[str] = (),
         stream: bool = False,
     ) -> None:
+        llm = stand_in.wrapped
         self.llm: Any = llm
         self.messages, self.kwargs = list(messages), kwargs
         self._governed: GovernedCall | None = None
-        if is_claimed():
+        self._claim: tuple[Any, ...] = ()
+        acting = next_to_act(governor)
+        if acting is None:
             return
         prompt = Prompt(messages, kwargs, getattr(llm, "additional_kwargs", None) or {})
         provider_name = provider_of_class(type(llm).__module__)
         request = request_of(provider_name, params_of(llm, kwargs), prompt, stream=stream)
-        call = admitted(governor, request, own_policy=own_policy)
+        engine, scope = self._claim = acting
+        call = engine.admit(request, scope=scope)
         in_json = any(kwargs.get(name) for name in _ASKS_FOR_JSON)
         self._governed = GovernedCall(call, answers=answers, in_json=in_json)
         try:
             self._alter(call, prompt)
+            with self.acting():
+                if next_to_act(governor) is not None:
+                    self.llm = muted(stand_in.model_copy(update={"wrapped": self.llm, "rate_limiter": None}))
         except BaseException as error:
             fail(call, error)
             raise
@@ -87,6 +93,18 @@ class Asked:
     def prompt(self) -> str:
         """The one text to complete."""
         return self.messages[0].content or ""
+
+    def acting(self) -> AbstractContextManager[None]:
+        """Keep the policy that acts from acting again on what is called within the block."""
+        return claimed(*self._claim) if self._claim else nullcontext()
+
+    def steps(self, responses: Iterator[Any]) -> Generator[Any]:
+        """Yield *responses*, each step of theirs as within :meth:`acting`."""
+        return claim_iterator(responses, *self._claim) if self._claim else _each(responses)
+
+    def async_steps(self, responses: AsyncIterator[Any]) -> AsyncGenerator[Any]:
+        """Yield *responses*, each step of theirs as within :meth:`acting`."""
+        return claim_async_iterator(responses, *self._claim) if self._claim else _each_async(responses)
 
     def reviewed(self, response: Any) -> Any:
         """Return the reply as the caller may see it; see :meth:`GovernedCall.reviewed`."""
@@ -110,6 +128,15 @@ class Asked:
         if (texts := call.texts) is not None:
             self.messages, self.kwargs, own = prompt.rewritten(texts)
         self.llm, self.kwargs = as_the_engine_says(self.llm, call, self.kwargs, own)
+
+
+def _each(responses: Iterator[Any]) -> Generator[Any]:
+    yield from responses
+
+
+async def _each_async(responses: AsyncIterator[Any]) -> AsyncGenerator[Any]:
+    async for response in responses:
+        yield response
 
 
 class _AsTheyAre:

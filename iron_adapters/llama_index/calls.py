@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from iron_adapters.llama_index.replies import Reply
 from iron_adapters.llama_index.streams import StreamReview
-from iron_adapters.marks import live_mark
+from iron_adapters.marks import is_charged, is_claimed, live_mark
 from iron_adapters.transport import was_sent
 
 if TYPE_CHECKING:
@@ -19,26 +19,27 @@ if TYPE_CHECKING:
 
     from iron_adapters.resolve import Governor
     from iron_policy.call import Call
-    from iron_policy.messages import ModelRequest
+    from iron_policy.engine import PolicyEngine
+    from iron_policy.scope import Scope
 
 _AT_FAULT = range(500, 600)
 _TOO_MANY = 429
 
 
-def admitted(governor: Governor, request: ModelRequest, *, own_policy: bool) -> Call:
-    """Admit *request*: on behalf of the hook that has marked the call, if one has; then an own policy judges it too.
+def next_to_act(governor: Governor) -> tuple[PolicyEngine, Scope] | None:
+    """Return what is to act on a call that is made here; ``None`` where nothing is, or nothing any more.
 
-    Raises:
-        PolicyDenied: nothing may be sent.
+    The hook that has marked the call comes first, then the policy of *governor*. Of two, one that was named nowhere
+    yields to one that was.
     """
-    engine, scope = governor.engine_and_scope()
-    marked = live_mark()
-    if marked is not None:
-        if own_policy and marked.engine is not engine:
-            engine.judge(request, scope=marked.scope)
-        marked.note_request()
-        engine, scope = marked.engine, marked.scope
-    return engine.admit(request, scope=scope)
+    own, marked = governor.explicit_engine, live_mark()
+    if marked is not None and (marked.explicit or own is None or own is marked.engine):
+        if not is_claimed(marked.engine if marked.explicit else None):
+            marked.note_request()
+            return marked.engine, marked.engine.implicit_scope if is_charged(marked.scope) else marked.scope
+        if own is None:
+            return None
+    return None if is_claimed(own) else governor.engine_and_scope()
 
 
 class GovernedCall:

@@ -15,17 +15,17 @@ call is one charge, into however many requests it is split.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 
 from iron_adapters.llama_index.by_name import embedding_by_name
-from iron_adapters.llama_index.calls import admitted, fail
+from iron_adapters.llama_index.calls import fail, next_to_act
 from iron_adapters.llama_index.marking import embedding_request
 from iron_adapters.llama_index.requests import provider_of_class
-from iron_adapters.marks import claimed, is_claimed
+from iron_adapters.marks import claimed
 from iron_adapters.resolve import Governor
 from iron_policy.messages import ModelRequest
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from iron_adapters.resolve import PolicyLike
+    from iron_policy.call import Call
 
 _COPIED_UP = (
     "model_name", "embed_batch_size", "callback_manager", "num_workers", "embeddings_cache", "rate_limiter",
@@ -55,7 +56,6 @@ class IronEmbedding(BaseEmbedding):
 
     wrapped: BaseEmbedding = Field(exclude=True)
     _governor: Governor = PrivateAttr()
-    _own_policy: bool = PrivateAttr()
 
     def __init__(
         self,
@@ -72,7 +72,6 @@ class IronEmbedding(BaseEmbedding):
             wrapped = embedding_by_name(model, kwargs)
         super().__init__(wrapped=wrapped, **{name: getattr(wrapped, name) for name in _COPIED_UP})
         self._governor = governor
-        self._own_policy = policy is not None
 
     @classmethod
     def wrap(cls, embedding: BaseEmbedding, policy: PolicyLike = None) -> IronEmbedding:
@@ -117,20 +116,26 @@ class IronEmbedding(BaseEmbedding):
 
     @contextmanager
     def _admitted(self, texts: Sequence[str]) -> Iterator[list[str]]:
-        """Yield *texts* as they may be sent; charge the call when the block ends."""
-        if is_claimed():
-            yield list(texts)
-            return
+        """Yield *texts* as they may be sent, by every policy that applies; charge the call when the block ends."""
         provider_name = provider_of_class(type(self.wrapped).__module__)
         request = ModelRequest(
             provider_name=provider_name, operation_name="embeddings", model=self.model_name
         )
-        call = admitted(self._governor, embedding_request(request, texts), own_policy=self._own_policy)
-        try:
-            rewritten = call.texts
-            with claimed():
-                yield list(texts if rewritten is None else rewritten)
-        except BaseException as error:
-            fail(call, error)
-            raise
-        call.settle(None)
+        with ExitStack() as stack:
+            while (acting := next_to_act(self._governor)) is not None:
+                engine, scope = acting
+                call = engine.admit(embedding_request(request, texts), scope=scope)
+                stack.enter_context(_settled(call))
+                stack.enter_context(claimed(engine, scope))
+                texts = call.texts or texts
+            yield list(texts)
+
+
+@contextmanager
+def _settled(call: Call) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        fail(call, error)
+        raise
+    call.settle(None)

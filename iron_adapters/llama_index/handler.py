@@ -114,7 +114,9 @@ class IronCallbackHandler(BaseCallbackHandler):
             PolicyDenied: the call is not made.
         """
         del parent_id, kwargs
-        if event_type in {CBEventType.LLM, CBEventType.EMBEDDING} and not is_claimed():
+        if event_type in {CBEventType.LLM, CBEventType.EMBEDDING} and not is_claimed(
+            self._scopes.explicit_engine
+        ):
             told = payload or {}
             model: Mapping[str, Any] = told.get(EventPayload.SERIALIZED) or {}
             request = llm_told_of(told, model) if event_type == CBEventType.LLM else embedding_told_of(model)
@@ -156,21 +158,24 @@ class IronCallbackHandler(BaseCallbackHandler):
         engine, scope = self._scopes.engine_and_scope()
         enclosing = live_mark()
         another = enclosing if isinstance(enclosing, CallMark) else None
-        if another is not None and another.event_id == event_id:
-            try:
-                engine.judge(request, scope=scope)
-            except PolicyDenied as denied:  # LlamaIndex will not tell the handler that acts
+        same_call = another is not None and another.event_id == event_id
+        if another is not None:
+            if same_call and another.engine is engine:
+                return
+            if not same_call:
+                another.stand_back()
+        try:
+            judged = engine.judge(request, scope=scope)
+        except PolicyDenied as denied:
+            if another is not None and same_call:  # LlamaIndex will not tell the other handler of the end
                 self._over(another)
                 another.broke(denied)
-                raise
-            return
-        if another is not None:
-            another.stand_back()
-        judged = engine.judge(request, scope=scope)
+            raise
         ensure_patched()
         marked = CallMark(
             engine=engine,
             scope=scope,
+            explicit=self._scopes.explicit_engine is not None,
             enclosing=enclosing,
             event_id=event_id,
             judged=judged,

@@ -12,8 +12,7 @@ Usage::
 It stands in for the model it holds: the same callbacks, tools, streams, metadata and errors; only ``PolicyDenied`` is
 new. It needs no HTTP, so it governs models on boto3, gRPC or in memory too. A stream is admitted when its first
 response is asked for. Structured prediction goes by JSON Schema where the model's integration has OpenAI's way of
-asking for it, else by function calling; streamed, always by function calling. Under an ``IronCallbackHandler`` the call is charged to the handler's policy, and judged by
-its own as well. Instrumentation events (``get_dispatcher``) tell of a call twice: as it was made, and as it was sent.
+asking for it, else by function calling; streamed, always by function calling. Under an ``IronCallbackHandler`` with another policy both act and are charged. Instrumentation events (``get_dispatcher``) tell of a call twice: as it was made, and as it was sent.
 Not covered: what is called on the provider's own client.
 """
 
@@ -31,7 +30,6 @@ from iron_adapters.llama_index.asking import Asked
 from iron_adapters.llama_index.by_name import llm_by_name
 from iron_adapters.llama_index.stand_in import StandIn
 from iron_adapters.llama_index.structured import answer_name, instance_of, schema_kwargs
-from iron_adapters.marks import claim_async_iterator, claim_iterator, claimed
 from iron_adapters.resolve import Governor
 
 if TYPE_CHECKING:
@@ -57,7 +55,6 @@ class IronLLM(StandIn):
     """
 
     _governor: Governor = PrivateAttr()
-    _own_policy: bool = PrivateAttr()
     _answers: Collection[str] = PrivateAttr(default=())
 
     def __init__(
@@ -75,7 +72,6 @@ class IronLLM(StandIn):
             wrapped = llm_by_name(model, kwargs)
         super().__init__(wrapped)
         self._governor = governor
-        self._own_policy = policy is not None
 
     @classmethod
     def wrap(cls, llm: LLM, policy: PolicyLike = None) -> IronLLM:
@@ -105,7 +101,7 @@ class IronLLM(StandIn):
         """
         call = self._ask(messages, kwargs)
         with call.ended_on_error():
-            with claimed():
+            with call.acting():
                 response = call.llm.chat(call.messages, **call.kwargs)
             return call.reviewed(response)
 
@@ -114,7 +110,7 @@ class IronLLM(StandIn):
         """Chat, as :meth:`chat` does."""
         call = self._ask(messages, kwargs)
         with call.ended_on_error():
-            with claimed():
+            with call.acting():
                 response = await call.llm.achat(call.messages, **call.kwargs)
             return call.reviewed(response)
 
@@ -123,7 +119,7 @@ class IronLLM(StandIn):
         """Complete a prompt, as :meth:`chat` chats."""
         call = self._ask([ChatMessage(content=prompt)], kwargs)
         with call.ended_on_error():
-            with claimed():
+            with call.acting():
                 response = call.llm.complete(call.prompt, formatted, **call.kwargs)
             return call.reviewed(response)
 
@@ -132,7 +128,7 @@ class IronLLM(StandIn):
         """Complete a prompt, as :meth:`chat` chats."""
         call = self._ask([ChatMessage(content=prompt)], kwargs)
         with call.ended_on_error():
-            with claimed():
+            with call.acting():
                 response = await call.llm.acomplete(call.prompt, formatted, **call.kwargs)
             return call.reviewed(response)
 
@@ -179,9 +175,9 @@ class IronLLM(StandIn):
     def _stream(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], ask: Any) -> Generator[Any]:
         call = self._ask(messages, kwargs, stream=True)
         with call.streamed() as stream:
-            with claimed():
+            with call.acting():
                 responses = ask(call)
-            with closing(claim_iterator(responses)) as claimed_responses:
+            with closing(call.steps(responses)) as claimed_responses:
                 yield from stream.through(claimed_responses)
 
     async def _astream(
@@ -189,10 +185,10 @@ class IronLLM(StandIn):
     ) -> AsyncGenerator[Any]:
         call = self._ask(messages, kwargs, stream=True)
         with call.streamed() as stream:
-            with claimed():
+            with call.acting():
                 responses = await ask(call)
             async with (
-                aclosing(claim_async_iterator(responses)) as claimed_responses,
+                aclosing(call.async_steps(responses)) as claimed_responses,
                 aclosing(stream.through_async(claimed_responses)) as released,
             ):
                 async for response in released:
@@ -200,11 +196,10 @@ class IronLLM(StandIn):
 
     def _ask(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False) -> Asked:
         return Asked(
-            self.wrapped,
+            self,
             self._governor,
             messages,
             kwargs,
-            own_policy=self._own_policy,
             answers=self._answers,
             stream=stream,
         )

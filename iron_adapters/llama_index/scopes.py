@@ -24,6 +24,7 @@ class Scopes:
 
     def __init__(self, policy: PolicyLike, **names: str | None) -> None:
         self._governor = Governor(policy)
+        self.explicit_engine = self._governor.explicit_engine
         self._names: dict[str, Any] = {key: name for key, name in names.items() if name is not None}
         self._named: weakref.WeakKeyDictionary[Scope, Scope] = weakref.WeakKeyDictionary()
         self._bare: weakref.WeakKeyDictionary[PolicyEngine, Scope] = weakref.WeakKeyDictionary()

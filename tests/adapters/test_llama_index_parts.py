@@ -636,13 +636,42 @@ def test_a_model_by_name_is_the_providers(double):
     assert {request.path for request in double.requests} == {"/v1/chat/completions", "/v1/messages"}
 
 
-def test_two_wrappers_charge_once_and_the_outer_one_judges(double):
-    inner, outer = engine_of(), engine_of()
+def test_one_policy_twice_on_a_call_charges_it_once(double):
+    engine = engine_of()
 
-    IronLLM.wrap(IronLLM.wrap(open_ai(double), inner), outer).complete(QUESTION)
+    IronLLM.wrap(IronLLM.wrap(open_ai(double), engine), engine).complete(QUESTION)
 
-    assert recorded(outer) == ["call.admitted", "call.settled"]
-    assert recorded(inner) == []
+    assert recorded(engine) == ["call.admitted", "call.settled"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("outer", ["handler", "IronLLM", "second handler"])
+def test_two_policies_on_a_call_are_both_kept(double, outer, streamed):
+    double.answer_with(lambda asking: asking.user_text)
+    first = engine_of(
+        safety={
+            "custom": [{"kind": "ORDER", "pattern": r"O-\d{4}", "action": "redact"}],
+            "input": {"pii": "flag"},
+        }
+    )
+    second = engine_of()
+    handlers = {"handler": [first], "IronLLM": [], "second handler": [first, second]}[outer]
+    llm = open_ai(
+        double, callback_manager=CallbackManager([IronCallbackHandler(engine) for engine in handlers])
+    )
+    if outer != "second handler":
+        llm = IronLLM.wrap(llm, second)
+    if outer == "IronLLM":
+        llm = IronLLM.wrap(llm, first)
+
+    said = f"{QUESTION} It is O-1234."
+    reply = list(llm.stream_complete(said))[-1].text if streamed else llm.complete(said).text
+
+    assert reply == f"{QUESTION} It is [REDACTED_ORDER]."
+    assert len(double.requests) == 1
+    assert "<EMAIL_" in double.requests.last.text
+    assert "O-1234" not in double.requests.last.text
+    assert recorded(first) == recorded(second) == ["call.admitted", "call.settled"]
 
 
 def test_the_settings_of_llama_index_take_what_is_governed(double):
