@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from iron_adapters.wire.bodies import (
     WireRequest,
     WireResponse,
+    is_role,
     limit_of,
     model_of,
     other_models,
@@ -41,9 +42,8 @@ _SETTINGS = frozenset({
     "betas", "speed", "cache_control", "mcp_servers", "compaction", "diagnostics", "billing_policy", "thread",
     "fallback_credit_token",
 })  # fmt: skip
+_TEXTUAL = frozenset({str, list, dict})
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
-_CALL_SETTINGS = frozenset({"type", "id", "name", "server_name", "caller", "cache_control"})
-_RESULT_SETTINGS = frozenset({"type", "tool_use_id", "caller", "cache_control", "is_error"})
 _CLIENT_TOOLS = ("bash_", "text_editor_", "computer_", "memory_", "browser_")
 _TOOL_PROMPT_TOKENS = 1_000
 """The system prompt that tools bring has up to 530 tokens, a client tool of Anthropic's own up to 735 more
@@ -79,8 +79,8 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
     """
     document = load_request(body)
     texts = JsonTexts()
-    for key in document:
-        if key not in _SETTINGS:
+    for key, value in document.items():
+        if key != "model" and (type(value) in _TEXTUAL or key not in _SETTINGS):
             _walk_top(texts, document, key)
     model = model_of(document)
     tools = document.get("tools")
@@ -142,8 +142,21 @@ def _walk_top(texts: JsonTexts, document: dict[str, Any], key: str) -> None:
         walk_tools(texts, document, key, key)
     elif key in {"output_config", "output_format"} and type(value) is dict:
         walk_schema(texts, value, key)
+    elif key == "mcp_servers" and type(value) is list:
+        _walk_servers(texts, value)
     else:
-        texts.walk(document, key, "user", key)
+        texts.walk_entry(document, key, "user", "")
+
+
+def _walk_servers(texts: JsonTexts, servers: list[Any]) -> None:
+    """List what is said of MCP servers, but for the credentials that Anthropic is to show them."""
+    for index, server in enumerate(servers):
+        if type(server) is not dict:
+            texts.walk(servers, index, "schema", f"mcp_servers[{index}]")
+            continue
+        for key in server:
+            if key != "authorization_token":
+                texts.walk_entry(server, key, "schema", f"mcp_servers[{index}]")
 
 
 def _walk_messages(texts: JsonTexts, messages: Any) -> None:
@@ -160,8 +173,8 @@ def _walk_messages(texts: JsonTexts, messages: Any) -> None:
             if key == "content" and type(value) is list:
                 in_turn = role == "assistant" and index > _turn_start(messages)
                 walk_blocks(texts, value, role, f"{place}.content", called, in_turn=in_turn)
-            elif key != "role":
-                texts.walk(message, key, role, f"{place}.{key}")
+            elif not (key == "role" and is_role(value)):
+                texts.walk_entry(message, key, role, place)
 
 
 def _turn_start(messages: list[Any]) -> int:
@@ -221,14 +234,17 @@ def walk_block(
         name = str(block.get("name"))
         called[str(block.get("id"))] = name
         for key in block:
-            if key not in _CALL_SETTINGS:
+            if key == "input":
                 texts.walk_values(block, key, role, f"{place}.{key}", name)
+            elif key == "name":
+                texts.walk_name(block, key, role, place)
+            else:
+                texts.walk_entry(block, key, role, place, name)
     elif kind.endswith("tool_result"):
         answered = called.get(str(block.get("tool_use_id")))
         for key in block:
-            if key not in _RESULT_SETTINGS:
-                texts.walk(block, key, "tool", f"{place}.{key}", answered)
-    elif kind != "redacted_thinking":
+            texts.walk_entry(block, key, "tool", place, answered)
+    else:
         texts.walk_object(block, role, place)
 
 

@@ -213,6 +213,11 @@ def retry_count(headers: Mapping[str, str]) -> int:
     return int(given) if given and given.isascii() and given.isdigit() and len(given) < 5 else 0  # noqa: PLR2004 - digits
 
 
+def is_role(value: Any) -> bool:
+    """Tell whether *value* is a role that we know."""
+    return type(value) is str and value in _ROLES
+
+
 def role_of(message: Mapping[str, Any], default: Role) -> Role:
     """Return whose a message is; *default* where it says nothing that we know."""
     return _ROLES.get(str(message.get("role")), default)

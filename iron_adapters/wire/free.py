@@ -54,7 +54,7 @@ def read_moderation(body: bytes, headers: Mapping[str, str], provider_name: str)
         if key == "input":
             walk_texts(texts, document, key, "user")
         elif key != "model":
-            texts.walk(document, key, "user", key)
+            texts.walk_entry(document, key, "user", "")
     request = ModelRequest(
         provider_name=provider_name,
         model=model_of(document, "omni-moderation-latest"),

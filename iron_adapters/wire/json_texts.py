@@ -6,6 +6,7 @@ inside strings, and the writing back. Knows no dialect: which key holds a messag
 
 from __future__ import annotations
 
+from base64 import b64encode
 from bisect import bisect_left
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from iron_adapters.wire.json_bodies import dump, keeps_every_string, restore_long_integers
+from iron_adapters.wire.known_keys import KNOWN_KEYS
+from iron_adapters.wire.silent_values import IDENTIFIERS, SILENT, is_silent, is_word, text_within
 from iron_policy.exceptions import WireError
 from iron_policy.messages import Text
 
@@ -21,23 +24,14 @@ if TYPE_CHECKING:
 
     from iron_policy.messages import Role
 
-IDENTIFIERS = frozenset({
-    "type", "id", "object", "role", "status", "index", "phase", "detail", "format", "media_type", "mime_type",
-    "call_id", "tool_call_id", "tool_use_id", "tool_id", "item_id", "file_id", "response_id", "container_id",
-    "approval_request_id", "caller_id", "vector_store_id",
-    "approval_id", "session_id", "signature", "encrypted_content", "encrypted_index", "encrypted_stdout",
-    "execution", "obfuscation", "thought_signature",
-})  # fmt: skip
-"""Keys whose strings are names given by the provider, choices of a closed set, or sealed by the provider."""
+SETTINGS = frozenset({"logprobs"})
+"""Keys whose objects are skipped: log probabilities repeat the text beside them, and go where that is altered."""
 
-SETTINGS = frozenset({"cache_control", "prompt_cache_breakpoint", "caller", "logprobs"})
-"""Keys whose objects hold no text of their own; log probabilities repeat the text beside them."""
-
-ENCODED = frozenset({
-    "data", "file_data", "b64_json", "base64", "result", "image_url", "url", "file_url", "image", "blob",
-    "partial_image_b64",
+_NUMBERS = frozenset({
+    "seed", "created", "created_at", "completed_at", "expires_at", "updated_at", "max_tokens", "max_completion_tokens",
+    "max_output_tokens", "budget_tokens", "total_tokens", "size_bytes", "bytes",
 })  # fmt: skip
-"""Keys that may hold encoded bytes, as base64 or as a ``data:`` URL, in place of text."""
+"""Keys whose long numbers are times and amounts."""
 
 MEDIA_TYPES = frozenset({
     "image", "image_url", "input_image", "computer_screenshot", "image_file", "input_audio", "audio",
@@ -52,8 +46,8 @@ DOCUMENT_TYPES = frozenset(
 _NESTING = frozenset({dict, list})
 _JSON_STARTS = frozenset("{[ \t\r\n")
 _LONG_NUMBER = 1_000_000
+_LONG_DIGITS = 7
 """Numbers of seven digits and more may be identifiers: telephone, account and card numbers."""
-_ENCODED_LENGTH = 64
 
 
 class JsonTexts:
@@ -111,6 +105,73 @@ class JsonTexts:
         elif kind is list:
             for index in range(len(value)):
                 self.walk(value, index, role, f"{place}[{index}]", tool_name)
+        elif kind is int or kind is float:
+            self._walk_number(container, key, role, place, tool_name)
+
+    def walk_entry(
+        self, part: dict[str, Any], key: str, role: Role, place: str, tool_name: str | None = None
+    ) -> None:
+        """List the texts of one entry of the object at *place*: its key where it is a free one, and its value."""
+        value = part[key]
+        kind = type(value)
+        if key in KNOWN_KEYS:
+            name = key
+        else:
+            name = "*"
+            self.add_name(part, key, role, place, tool_name)
+        if kind is str and key in SILENT and self._is_dealt_with(part, key, role, place, tool_name):
+            return
+        if key in SETTINGS and kind in _NESTING:
+            return
+        if (kind is int or kind is float) and key in _NUMBERS:
+            return
+        where = f"{place}.{name}" if place else name
+        if kind is list and key in IDENTIFIERS:
+            for index, item in enumerate(value):
+                if type(item) is not str or not is_silent(part, key, item):
+                    self.walk(value, index, role, f"{where}[{index}]", tool_name)
+        else:
+            self.walk(part, key, role, where, tool_name)
+
+    def _is_dealt_with(
+        self, part: dict[str, Any], key: str, role: Role, place: str, tool_name: str | None
+    ) -> bool:
+        """Tell whether ``part[key]`` says nothing, or says it in base64, which is listed here."""
+        value = part[key]
+        if is_silent(part, key, value):
+            return True
+        found = text_within(part, key, value)
+        if found is None:
+            return False
+        holder, head = [found[0]], found[1]
+        first = len(self.texts)
+        self.add(holder, 0, role, f"{place}.{key}", tool_name)
+
+        def write_back() -> None:
+            part[key] = head + b64encode(holder[0].encode("utf-8", "replace")).decode()
+
+        self.when_changed(first, write_back)
+        return True
+
+    def add_name(
+        self, container: dict[str, Any], key: str, role: Role, place: str, tool_name: str | None = None
+    ) -> None:
+        """List a key that code may answer to, unless it is a plain word."""
+        if not is_word(key) and not (key.isdigit() and len(key) < _LONG_DIGITS):
+            self.add_key(container, key, role, place, tool_name)
+
+    def walk_name(self, container: dict[str, Any], key: str, role: Role, place: str) -> None:
+        """List a name that code may answer to, such as a tool's, unless it is a plain word."""
+        value = container[key]
+        if type(value) is not str or not is_word(value):
+            self.walk(container, key, role, f"{place}.{key}")
+
+    def _walk_number(self, container: Any, key: Any, role: Role, place: str, tool_name: str | None) -> None:
+        value = container[key]
+        if not -_LONG_NUMBER < value < _LONG_NUMBER:
+            digits = str(int(value)) if type(value) is float and value.is_integer() else str(value)
+            self.texts.append(Text(digits, role, place, tool_name))
+            self._slots.append((container, key, False))
 
     def walk_object(self, part: dict[str, Any], role: Role, place: str, tool_name: str | None = None) -> None:
         """List every text of an object, but for identifiers and encoded data."""
@@ -121,18 +182,8 @@ class JsonTexts:
             if part_type in DOCUMENT_TYPES:
                 role = "document"
         first = len(self.texts)
-        for key, value in part.items():
-            kind = type(value)
-            if kind is str:
-                if key in IDENTIFIERS or (key in ENCODED and is_encoded(part, key, value)):
-                    continue
-            elif kind not in _NESTING or key in SETTINGS:
-                continue
-            if key.isidentifier():
-                self.walk(part, key, role, f"{place}.{key}", tool_name)
-            else:
-                self.add_key(part, key, role, place, tool_name)
-                self.walk(part, key, role, place, tool_name)
+        for key in part:
+            self.walk_entry(part, key, role, place, tool_name)
         if part.get("logprobs"):
             self.when_changed(first, partial(part.update, logprobs=[]))
 
@@ -169,10 +220,7 @@ class JsonTexts:
         if kind is str:
             self.add(container, key, role, place, tool_name)
         elif kind is int or kind is float:
-            if not -_LONG_NUMBER < value < _LONG_NUMBER:
-                digits = str(int(value)) if kind is float and value.is_integer() else str(value)
-                self.texts.append(Text(digits, role, place, tool_name))
-                self._slots.append((container, key, False))
+            self._walk_number(container, key, role, place, tool_name)
         elif kind is list:
             for index in range(len(value)):
                 self.walk_values(value, index, role, place, tool_name)
@@ -209,17 +257,6 @@ class JsonTexts:
             if position < len(changed) and changed[position] < end:
                 effect()
         return bool(changed)
-
-
-def is_encoded(part: dict[str, Any], key: str, value: str) -> bool:
-    """Tell whether ``part[key]`` is bytes in base64 or a ``data:`` URL of such, rather than text."""
-    if value.startswith("data:"):
-        return ";base64," in value[:256] and " " not in value and "@" not in value
-    if part.get("type") == "text":
-        return False
-    if key == "data" and (part.get("type") == "base64" or "format" in part):
-        return True
-    return len(value) >= _ENCODED_LENGTH and value.isascii() and not any(mark in value for mark in " @.:<{")
 
 
 def _nested(raw: str) -> Any:

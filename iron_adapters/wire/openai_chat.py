@@ -12,6 +12,7 @@ from iron_adapters.wire.bodies import (
     UsageOnRequest,
     WireResponse,
     count_of,
+    is_role,
     limit_of,
     model_of,
     other_models,
@@ -19,7 +20,7 @@ from iron_adapters.wire.bodies import (
     role_of,
 )
 from iron_adapters.wire.json_bodies import load_reply, load_request
-from iron_adapters.wire.json_texts import IDENTIFIERS, JsonTexts
+from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.media import bound_of
 from iron_adapters.wire.tool_schemas import tool_names, walk_schema, walk_tools
 from iron_adapters.wire.usage import openai_usage, word
@@ -38,7 +39,6 @@ _KNOWN_SETTINGS = frozenset({
     "top_logprobs", "prompt_cache_retention", "prompt_cache_options", "parallel_tool_calls", "moderation",
 })  # fmt: skip
 _TEXTUAL = frozenset({str, list, dict})
-_MESSAGE_SETTINGS = frozenset({"role", "tool_call_id", "id", "type", "status", "phase"})
 
 
 def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) -> UsageOnRequest:
@@ -50,7 +50,7 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
     document = load_request(body)
     texts = JsonTexts()
     for key, value in document.items():
-        if key not in _KNOWN_SETTINGS and (type(value) in _TEXTUAL or key == "messages"):
+        if key != "model" and (type(value) in _TEXTUAL or key not in _KNOWN_SETTINGS):
             _walk_top(texts, document, key)
     model = model_of(document)
     request = ModelRequest(
@@ -91,7 +91,7 @@ def _walk_top(texts: JsonTexts, document: dict[str, Any], key: str) -> None:
     elif key == "metadata":
         texts.walk_values(document, key, "user", key)
     else:
-        texts.walk(document, key, "user", key)
+        texts.walk_entry(document, key, "user", "")
 
 
 def walk_format(texts: JsonTexts, container: dict[str, Any], key: str, place: str) -> None:
@@ -141,10 +141,10 @@ def walk_message(
             _walk_tool_calls(texts, value, f"{place}.tool_calls", called)
         elif key == "function_call" and type(value) is dict:
             _walk_function(texts, value, f"{place}.function_call")
-        elif value is not None and key not in _MESSAGE_SETTINGS:
+        elif value is not None and not (key == "role" and is_role(value)):
             if key == "audio":  # in a request, sound that the provider has kept
                 texts.media.append({"type": "audio"})
-            texts.walk(message, key, role, f"{place}.{key}", tool_name)
+            texts.walk_entry(message, key, role, place, tool_name)
 
 
 def _walk_tool_calls(texts: JsonTexts, calls: list[Any], place: str, called: dict[str, str] | None) -> None:
@@ -157,8 +157,8 @@ def _walk_tool_calls(texts: JsonTexts, calls: list[Any], place: str, called: dic
                 _walk_function(texts, value, f"{place}[{index}].{key}")
                 if called is not None and type(call_id := call.get("id")) is str:
                     called[call_id] = _name(value) or ""
-            elif key not in IDENTIFIERS:
-                texts.walk(call, key, "assistant", f"{place}[{index}].{key}")
+            else:
+                texts.walk_entry(call, key, "assistant", f"{place}[{index}]")
 
 
 def _walk_function(texts: JsonTexts, function: dict[str, Any], place: str) -> None:
@@ -166,8 +166,10 @@ def _walk_function(texts: JsonTexts, function: dict[str, Any], place: str) -> No
     for key in function:
         if key == "arguments":
             texts.walk_json(function, key, "assistant", f"{place}.arguments", name)
-        elif key != "name":
-            texts.walk(function, key, "assistant", f"{place}.{key}", name)
+        elif key == "name":
+            texts.walk_name(function, key, "assistant", place)
+        else:
+            texts.walk_entry(function, key, "assistant", place, name)
 
 
 def _name(holder: dict[str, Any]) -> str | None:

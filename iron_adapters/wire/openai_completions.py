@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LIMITS = ("max_tokens",)
-_SETTINGS = frozenset({"model", "stream_options", "logit_bias"})
 
 
 def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) -> UsageOnRequest:
@@ -43,8 +42,8 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
     for key in document:
         if key == "prompt":
             walk_texts(texts, document, key, "user")
-        elif key not in _SETTINGS:
-            texts.walk(document, key, "user", key)
+        elif key != "model":
+            texts.walk_entry(document, key, "user", "")
     prompt = document.get("prompt")
     prompts = max(len(prompt), 1) if type(prompt) is list else 1
     request = ModelRequest(

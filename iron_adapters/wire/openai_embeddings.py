@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from iron_policy.messages import Role
 
 _UNREADABLE = "token ids cannot be judged: send text (with LangChain, OpenAIEmbeddings(check_embedding_ctx_length=False))"
-_SETTINGS = frozenset({"model", "encoding_format"})
 
 
 def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) -> WireRequest:
@@ -36,8 +35,8 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
     for key in document:
         if key == "input":
             walk_texts(texts, document, key, "document")
-        elif key not in _SETTINGS:
-            texts.walk(document, key, "user", key)
+        elif key != "model":
+            texts.walk_entry(document, key, "user", "")
     model = model_of(document)
     request = ModelRequest(
         provider_name=provider_name,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from iron_adapters.wire.bodies import (
     WireRequest,
     WireResponse,
+    is_role,
     limit_of,
     model_of,
     other_models,
@@ -32,16 +33,6 @@ if TYPE_CHECKING:
     from iron_policy.messages import Role
 
 _LIMITS = ("max_output_tokens",)
-_SETTINGS = frozenset({
-    "model", "stream", "stream_options", "include", "truncation", "tool_choice", "previous_response_id", "reasoning",
-    "service_tier", "conversation", "context_management", "prompt_cache_retention", "prompt_cache_options",
-    "store", "background", "access_programs", "image", "moderation",
-})  # fmt: skip
-_ITEM_SETTINGS = frozenset({
-    "type", "id", "role", "status", "call_id", "name", "namespace", "phase", "server_label", "execution",
-    "encrypted_content", "approval_request_id", "caller", "container_id", "environment", "output_format", "size",
-    "quality", "background", "recipient", "created_by",
-})  # fmt: skip
 _ADDED_BY_TOOLS = {"function": 0, "custom": 0, "namespace": 0, "local_shell": 2_000, "apply_patch": 2_000}
 """Input tokens that a tool adds to its definition (some 600 as recorded); others bring what they find."""
 _CALLED = {
@@ -65,7 +56,7 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
     document = load_request(body)
     texts = JsonTexts()
     for key in document:
-        if key not in _SETTINGS:
+        if key != "model":
             _walk_top(texts, document, key)
     model = model_of(document)
     request = ModelRequest(
@@ -86,7 +77,6 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
 
 
 def _walk_top(texts: JsonTexts, document: dict[str, Any], key: str) -> None:
-    value = document[key]
     if key == "input":
         walk_items(texts, document, key, "user")
     elif key == "instructions":
@@ -97,11 +87,8 @@ def _walk_top(texts: JsonTexts, document: dict[str, Any], key: str) -> None:
         walk_format(texts, document, key, key)
     elif key == "metadata":
         texts.walk_values(document, key, "user", key)
-    elif key == "prompt" and type(value) is dict:
-        if "variables" in value:
-            texts.walk(value, "variables", "user", "prompt.variables")
     else:
-        texts.walk(document, key, "user", key)
+        texts.walk_entry(document, key, "user", "")
 
 
 def _bound(
@@ -152,15 +139,14 @@ def walk_item(
         texts.media.append(item)
     role, tool_name = _speaker(item, role, called if called is not None else {})
     for key, value in item.items():
-        if key in _ITEM_SETTINGS or value is None:
-            continue
-        where = f"{place}.{key}"
-        if key == "arguments":
-            texts.walk_json(item, key, role, where, tool_name)
+        if key == "arguments" and value is not None:
+            texts.walk_json(item, key, role, f"{place}.{key}", tool_name)
         elif key == "tools":
-            walk_tools(texts, item, key, where)
-        elif key != "result" or type(value) is not str:  # a generated image
-            texts.walk(item, key, role, where, tool_name)
+            walk_tools(texts, item, key, f"{place}.{key}")
+        elif key == "name" and tool_name is not None:
+            texts.walk_name(item, key, role, place)
+        elif not (key == "role" and is_role(value)):
+            texts.walk_entry(item, key, role, place, tool_name)
 
 
 def _speaker(item: dict[str, Any], role: Role, called: dict[str, str]) -> tuple[Role, str | None]:

@@ -1,25 +1,33 @@
 """Tools that a request offers: their names, descriptions, and the texts of their JSON Schemas.
 
 Owns where a tool's definition speaks to the model. Knows no dialect beyond the keys that definitions use, and does
-not list names of tools and properties: code answers to those.
+list names of tools and properties that are plain words: code answers to those, and they say little.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
+
+from iron_adapters.wire.known_keys import KNOWN_KEYS
+from iron_adapters.wire.silent_values import is_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from iron_adapters.wire.json_texts import JsonTexts
 
-_SILENT = frozenset({"type", "format", "pattern", "$ref", "$schema", "$id", "$anchor", "contentEncoding"})
+_SILENT = frozenset({"type", "format", "$anchor", "contentEncoding", "contentMediaType"})
+_REFERENCE = re.compile(r"#[A-Za-z0-9_$./-]{0,256}|https?://json-schema\.org/[a-z0-9#/-]{0,64}")
+_LIMITS = frozenset({
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems", "maxItems", "minLength",
+    "maxLength", "minProperties", "maxProperties", "minContains", "maxContains",
+})  # fmt: skip
 _NAMED_SCHEMAS = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
 _VALUES = frozenset({"enum", "default", "const", "examples", "example"})
 _SCHEMAS = frozenset({"parameters", "input_schema", "output_schema", "schema"})
-_SETTINGS = frozenset(
-    {"type", "name", "format", "cache_control", "headers", "authorization", "vector_store_ids"}
-)
+_CREDENTIALS = frozenset({"headers", "authorization"})
+"""What a provider is to show to a tool's server, so that it must arrive."""
 
 
 def tool_names(*offers: Any) -> tuple[str, ...]:
@@ -74,38 +82,48 @@ def _walk_tool(texts: JsonTexts, tool: dict[str, Any], place: str, name: str | N
             walk_tools(texts, tool, key, f"{place}.tools")
         elif key in {"function", "custom"} and type(value) is dict:
             _walk_tool(texts, value, f"{place}.{key}", name)
-        elif key not in _SETTINGS:
-            texts.walk(tool, key, "schema", f"{place}.{key}", name)
+        elif key == "name":
+            texts.walk_name(tool, key, "schema", place)
+        elif key not in _CREDENTIALS:
+            texts.walk_entry(tool, key, "schema", place, name)
 
 
 def walk_schema(texts: JsonTexts, schema: dict[str, Any], place: str, tool_name: str | None = None) -> None:
-    """List the descriptions, choices, defaults and examples of a JSON Schema and of all schemas within."""
+    """List the descriptions, choices, defaults, examples and free names of a JSON Schema and of all schemas within."""
     for key, value in schema.items():
+        if key not in KNOWN_KEYS:
+            texts.add_name(schema, key, "schema", place, tool_name)
         kind = type(value)
         if kind is str:
-            if key not in _SILENT:
+            if not (key in _SILENT and is_word(value)) and not (
+                key[:1] == "$" and _REFERENCE.fullmatch(value)
+            ):
                 texts.add(schema, key, "schema", place, tool_name)
+        elif key in _VALUES or kind is int or kind is float:
+            if key not in _LIMITS:
+                texts.walk_values(schema, key, "schema", place, tool_name)
         elif kind is dict:
             if key in _NAMED_SCHEMAS:
                 _walk_named(texts, value, place, tool_name)
-            elif key in _VALUES:
-                texts.walk_values(schema, key, "schema", place, tool_name)
             else:
                 walk_schema(texts, value, place, tool_name)
         elif kind is list:
-            _walk_list(texts, schema, key, place, tool_name)
+            _walk_list(texts, value, place, tool_name)
 
 
 def _walk_named(texts: JsonTexts, schemas: dict[str, Any], place: str, tool_name: str | None) -> None:
-    for value in schemas.values():
+    for name, value in schemas.items():
+        texts.add_name(schemas, name, "schema", place, tool_name)
         if type(value) is dict:
             walk_schema(texts, value, place, tool_name)
+        else:
+            texts.walk(schemas, name, "schema", place, tool_name)
 
 
-def _walk_list(texts: JsonTexts, schema: dict[str, Any], key: str, place: str, tool_name: str | None) -> None:
-    if key in _VALUES:
-        texts.walk_values(schema, key, "schema", place, tool_name)
-        return
-    for value in schema[key]:
+def _walk_list(texts: JsonTexts, values: list[Any], place: str, tool_name: str | None) -> None:
+    """List what a list says besides plain words: names of required properties, schemas, descriptions of choices."""
+    for index, value in enumerate(values):
         if type(value) is dict:
             walk_schema(texts, value, place, tool_name)
+        elif type(value) is not str or not is_word(value):
+            texts.walk(values, index, "schema", place, tool_name)

@@ -32,7 +32,7 @@ def test_every_kind_of_block_is_walked():
             "role": "user",
             "content": [
                 {"type": "text", "text": "hi", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
-                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}},
+                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD" * 20}},
                 {"type": "image", "source": {"type": "url", "url": "https://example.com/alice"}},
                 {
                     "type": "document",
@@ -47,7 +47,7 @@ def test_every_kind_of_block_is_walked():
         {
             "role": "assistant",
             "content": [
-                {"type": "redacted_thinking", "data": "c2VhbGVk"},
+                {"type": "redacted_thinking", "data": "c2VhbGVk" * 9},
                 {"type": "tool_use", "id": "t1", "name": "mail", "input": {"to": "bob", "card": 4111111111111111}},
                 {"type": "server_tool_use", "id": "t2", "name": "web_search", "input": {"query": "q"}},
                 {
@@ -100,11 +100,13 @@ def test_the_rest_of_a_request_is_walked():
         ],
     )
 
-    assert said(wire) == ["be kind", "does", "arg", "alice@example.com", "END", "form"]
+    assert said(wire) == [
+        *["be kind", "does", "arg", "alice@example.com", "END", "form", "https://mcp.example.com", "m"]
+    ]
     assert wire.request.tool_names == ("f", "bash", "mcp")
 
 
-THINKING = {"type": "thinking", "thinking": "about bob", "signature": "c2ln"}
+THINKING = {"type": "thinking", "thinking": "about bob", "signature": "c2ln" * 16}
 
 
 def test_signed_thinking_of_an_earlier_turn_is_left_out_rather_than_altered():
@@ -193,7 +195,7 @@ def test_a_reply_gives_its_texts_its_calls_and_its_end():
         "model": "claude-sonnet-5",
         "stop_reason": "tool_use",
         "content": [
-            {"type": "thinking", "thinking": "hm", "signature": "c2ln"},
+            {"type": "thinking", "thinking": "hm", "signature": "c2ln" * 16},
             {
                 "type": "text",
                 "text": "hi",

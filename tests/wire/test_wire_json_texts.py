@@ -20,11 +20,11 @@ def test_a_part_of_unknown_type_is_walked_but_for_identifiers_and_encoded_bytes(
         "type": "hologram",
         "id": "h_1",
         "caption": "who is on it",
-        "layers": [{"note": "a name", "data": "QUJD" * 40}],
-        "signature": "c2ln",
-        "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"},
+        "layers": [{"note": "a name", "media_type": "audio/x-pcm", "data": "QUJD" * 40}],
+        "signature": "c2ln" * 16,
+        "source": {"type": "base64", "media_type": "image/png", "data": "QUJD" * 40},
         "poster": {"url": "https://example.com/alice"},
-        "thumbnail": {"url": "data:image/png;base64,QUJD"},
+        "thumbnail": {"url": "data:image/png;base64," + "QUJD" * 40},
     }
 
     assert listed(part) == ["who is on it", "a name", "https://example.com/alice"]

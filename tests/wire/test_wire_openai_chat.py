@@ -75,11 +75,14 @@ def test_media_bring_their_addresses_and_names_and_not_their_bytes():
                         "type": "image_url",
                         "image_url": {"url": "https://example.com/alice.png", "detail": "low"},
                     },
-                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
-                    {"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}},
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "QUJD" * 16}},
+                    {"type": "input_audio", "input_audio": {"data": "QUJD" * 16, "format": "wav"}},
                     {
                         "type": "file",
-                        "file": {"filename": "alice.pdf", "file_data": "data:application/pdf;base64,QUJD"},
+                        "file": {
+                            "filename": "alice.pdf",
+                            "file_data": "data:application/pdf;base64," + "QUJD" * 16,
+                        },
                     },
                     {"type": "refusal", "refusal": "no"},
                 ],
@@ -111,7 +114,7 @@ def test_tools_speak_through_descriptions_choices_defaults_and_examples():
             "json_schema": {"name": "r", "description": "form", "schema": schema},
         },
     )
-    of_schema = ["T", "D", "inner", "red", "blue", "c", "e", "item"]
+    of_schema = ["T", "D", "inner", "red", "blue", "c", "e", "^a$", "item"]
 
     assert [text for _, text, _ in spoken(wire)] == [
         "does",
@@ -151,6 +154,7 @@ def test_other_parameters_are_texts_if_a_caller_can_write_into_them():
         "Oslo",
         "END",
         "new",
+        "f",
     ]
 
 

@@ -82,14 +82,14 @@ def test_every_kind_of_item_is_walked():
                 "call_id": "c5",
                 "operation": {"type": "create_file", "path": "p", "diff": "d"},
             },
-            {"type": "image_generation_call", "result": "QUJD", "revised_prompt": "cat"},
+            {"type": "image_generation_call", "result": "QUJD" * 16, "revised_prompt": "cat"},
             {"type": "web_search_call", "action": {"type": "search", "query": "q"}},
             {"type": "brand_new", "note": "new"},
         ]
     )
 
     assert said(wire) == [
-        "hi", "yo", "sum", "to", "bob", "sent", "more", "ls", "file", "cat", "v", "out", "so", "se", "typed",
+        "hi", "yo", "sum", "to", "bob", "sent", "more", "ls", "file", "cat", "K", "v", "out", "so", "se", "typed",
         "x", "y", "4", "rolls", "s", "print()", "log", "p", "d", "cat", "q", "new",
     ]  # fmt: skip
     of_tools = {text.text: (text.role, text.tool_name) for text in wire.request.texts}
