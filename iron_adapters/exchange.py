@@ -74,7 +74,7 @@ class Exchange:
                 f"{sent.method} {sent.path!r} is no endpoint that can be judged; access.endpoints in the policy lets paths pass"
             )
         try:
-            wire = codec.read_request(sent.body, sent.headers, provider_name=sent.provider_name)
+            wire = codec.read_request(sent.body, sent.headers, sent.provider_name, path=sent.path)
         except WireError:
             if engine.enforces:
                 raise
@@ -99,7 +99,12 @@ class Exchange:
             try:
                 texts = self._review.review(response)
             finally:
-                call.settle(response.usage, model=response.model, finish_reasons=response.finish_reasons)
+                call.settle(
+                    response.usage,
+                    model=response.model,
+                    finish_reasons=response.finish_reasons,
+                    pending=response.pending,
+                )
             if texts is not None:
                 wire.rewrite(texts)
             return wire.body()
@@ -182,7 +187,8 @@ class StreamExchange:
             rewriter.usage,
             model=rewriter.model,
             finish_reasons=rewriter.finish_reasons,
-            input_usage=getattr(rewriter, "input_usage", None),
+            input_usage=rewriter.input_usage,
+            pending=rewriter.pending,
         )
 
     def broke(self, error: BaseException) -> None:

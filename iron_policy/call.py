@@ -178,6 +178,7 @@ class Call:
         model: str | None = None,
         finish_reasons: Sequence[str] = (),
         input_usage: Usage | None = None,
+        pending: bool = False,
     ) -> None:
         """Charge what the call used. Only the first settle or fail of a call counts.
 
@@ -186,6 +187,7 @@ class Call:
             model: the one that answered, if the reply says.
             finish_reasons: why it stopped.
             input_usage: what is known of the input, where only that was reported.
+            pending: whether the provider works on without anybody listening; then the hold is the charge.
         """
         if not self._ended.acquire(blocking=False):
             return
@@ -199,6 +201,8 @@ class Call:
         if self._windows:
             self._close_windows()
         cost = price.cost(usage) if price and request.billed else 0
+        if pending and basis == "estimated" and self.hold is not None:
+            basis, cost = "held", self.hold.nanodollars
         self.engine.settled(self, Settlement(usage, cost, basis, price, model, tuple(finish_reasons)))
 
     def __del__(self) -> None:

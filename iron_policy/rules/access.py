@@ -33,6 +33,9 @@ def allow_models(allows: Callable[[str], bool]) -> Rule:
         for model in request.other_models:
             if not allows(model):
                 return denied_model(model)
+        # On Azure the URL's deployment answers, whatever the body calls itself: it has to be on the list by its name.
+        if request.deployment_name is not None and not allows(request.deployment_name):
+            return denied_model(request.deployment_name)
         return request
 
     return rule

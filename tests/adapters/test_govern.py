@@ -409,3 +409,51 @@ def test_parsed_replies_and_helpers_work(gpt, claude):
         ).input_tokens
         > 0
     )
+
+
+def test_on_azure_the_deployment_has_to_be_allowed_too(double):
+    policy = {"access": {"models": {"allow": ["gpt-4o-mini"]}}}
+    azure = {
+        "azure_endpoint": double.anthropic_url,
+        "api_key": "test",
+        "api_version": "2024-10-21",
+        "max_retries": 0,
+    }
+    with (
+        openai.AzureOpenAI(azure_deployment="gpt-4-turbo", **azure) as client,
+        pytest.raises(ModelNotAllowed),
+    ):
+        ask(govern(client, policy))
+    assert len(double.requests) == 0
+
+
+def test_a_stream_of_claude_that_is_left_early_is_charged_for_what_came(claude, double):
+    governing = engine(**BUDGET)
+    double.reply("one two three four five six seven eight nine ten " * 20)
+    stream = ask(govern(claude, governing), stream=True, max_tokens=500)
+    for _ in range(100):
+        next(stream)
+    stream.close()
+
+    assert governing.accounts()[0].spent_nanodollars > 50 * 15_000
+
+
+def test_work_in_the_background_is_charged_as_it_was_held(gpt, double):
+    import httpx2
+
+    governing = engine(**BUDGET)
+    body = {
+        "id": "resp_1",
+        "object": "response",
+        "status": "queued",
+        "background": True,
+        "model": "gpt-4o",
+        "output": [],
+        "usage": None,
+    }
+    nowhere = httpx2.Client(transport=httpx2.MockTransport(lambda request: httpx2.Response(200, json=body)))
+    client = govern(openai.OpenAI(api_key="test", http_client=nowhere), governing)
+    client.responses.create(model="gpt-4o", input="Write a book", background=True, max_output_tokens=16_000)
+
+    assert governing.accounts()[0].spent_nanodollars > 16_000 * 10_000
+    client.close()
