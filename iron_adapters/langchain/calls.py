@@ -46,17 +46,17 @@ _TOO_MANY = 429
 def next_to_act(governor: Governor) -> tuple[PolicyEngine, Scope] | None:
     """Return what is to act on a call that is made here; ``None`` where nothing is, or nothing any more.
 
-    The hook that has marked the call comes first, then the policy of *governor*. Of two, one that was named nowhere
+    The hooks that have marked the call come first, then the policy of *governor*. Of two, one that was named nowhere
     yields to one that was.
     """
-    own, marked = governor.explicit_engine, live_mark()
-    if marked is not None and not (own is not None and own is not marked.engine and not marked.explicit):
-        if not is_claimed(marked.engine if marked.explicit else None):
-            marked.note_request()
-            scope = marked.engine.implicit_scope if is_charged(marked.scope) else marked.scope
-            return marked.engine, scope
-        if own is None:
-            return None
+    own, found = governor.explicit_engine, live_mark()
+    while found is not None:
+        yields = not found.explicit and own not in {None, found.engine}
+        if not (found.over or yields or is_claimed(found.engine if found.explicit else None)):
+            found.note_request()
+            scope = found.engine.implicit_scope if is_charged(found.scope) else found.scope
+            return found.engine, scope
+        found = found.enclosing
     return None if is_claimed(own) else governor.engine_and_scope()
 
 

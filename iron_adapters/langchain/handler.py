@@ -14,37 +14,38 @@ on the wire, where the call is marked; so ``ChatOpenAI``, ``AzureChatOpenAI``, `
 are governed whole, and the caller's own messages stay as they are. On any other model (boto3, gRPC, in memory) a
 request that needs rewriting is refused, and so is a reply, which a stream has shown by then: use
 ``IronChatModel.wrap(model)`` there. A run of a chain or agent is a run of the policy, unless ``engine.run()`` encloses
-it. A tool that the policy denies does not run, and its ``PolicyDenied`` ends the agent. With several handlers on one
-call the first acts; the others can only refuse. Not covered: embeddings, which have no callbacks
-(``IronEmbeddings``), and what is called on a provider's own client.
+it. A tool that the policy denies does not run, and its ``PolicyDenied`` ends the agent. Handlers with different
+policies on one call all act. LangChain does not tell of the end of a call that is cancelled, or that another callback
+breaks off: its hold is charged as soon as the call itself is gone. Not covered: what has no callbacks, which is
+embeddings (``IronEmbeddings``), the counting of tokens at the provider (``get_num_tokens_from_messages``, and
+``trim_messages`` with a model that counts so: ``IronChatModel``), and what is called on a provider's own client.
 """
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
 
 from iron_adapters.installation import ensure_patched
-from iron_adapters.langchain.marking import CallMark, reaches_wire, told_of, unseen
+from iron_adapters.langchain.marking import CallMark, living_with, reaches_wire, told_of, unseen
 from iron_adapters.langchain.probe import prove_blocking
 from iron_adapters.langchain.runs import RunCallbacks, Runs
 from iron_adapters.langchain.watched import Watched, is_cached_reply, unreachable
 from iron_adapters.marks import is_claimed, live_mark, mark
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from uuid import UUID
 
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import GenerationChunk, LLMResult
 
+    from iron_adapters.marks import Mark
     from iron_adapters.resolve import PolicyLike
     from iron_policy.messages import ModelRequest
-
-_MOST = 10_000
-"""Calls under way at once. Beyond it the oldest is forgotten: LangChain has not told of its end."""
 
 
 class IronCallbackHandler(RunCallbacks):
@@ -74,7 +75,7 @@ class IronCallbackHandler(RunCallbacks):
     ) -> None:
         prove_blocking(type(self))
         super().__init__(Runs(policy, agent=agent, user=user, path=path))
-        self._marks: dict[UUID, CallMark] = {}
+        self._marks: weakref.WeakKeyDictionary[UUID, CallMark] = weakref.WeakKeyDictionary()
 
     def on_chat_model_start(
         self,
@@ -157,19 +158,19 @@ class IronCallbackHandler(RunCallbacks):
     ) -> None:
         engine, scope = self._runs.engine_and_scope(parent_run_id)
         enclosing = live_mark()
-        acts = not (isinstance(enclosing, CallMark) and enclosing.run_id == run_id)
-        if acts and isinstance(enclosing, CallMark) and enclosing.watched is not None:
+        others = [found for found in _marks_above(enclosing) if found.run() == run_id]
+        if not others and isinstance(enclosing, CallMark) and enclosing.watched is not None:
             enclosing.watched.stand_back()
         judged = engine.judge(request, scope=scope)
-        if not acts:
+        if any(found.engine is engine or not self._runs.has_own_policy for found in others):
             return
         ensure_patched()
-        marked = CallMark(
+        marked = living_with(
+            run_id,
             engine=engine,
             scope=scope,
             explicit=self._runs.has_own_policy,
             enclosing=enclosing,
-            run_id=run_id,
             judged=judged,
             request=request,
         )
@@ -178,8 +179,6 @@ class IronCallbackHandler(RunCallbacks):
                 engine.refuse(judged, unreachable("the request needs rewriting"))
             marked.watched = Watched(engine.admit(request, scope=scope))
         mark.set(marked)
-        if len(self._marks) >= _MOST:
-            self._marks.pop(next(iter(self._marks)), None)
         self._marks[run_id] = marked
 
     def _ended(self, run_id: UUID) -> CallMark | None:
@@ -188,3 +187,10 @@ class IronCallbackHandler(RunCallbacks):
             marked.over = True
             mark.set(live_mark())
         return marked
+
+
+def _marks_above(found: Mark | None) -> Iterator[CallMark]:
+    while found is not None:
+        if isinstance(found, CallMark) and not found.over:
+            yield found
+        found = found.enclosing

@@ -5,6 +5,7 @@ Owns how a LangChain run is told apart from others, and which models are known t
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
 class CallMark(Mark):
     """The mark of one LangChain run.
 
-    A model that is not known to reach the wire is watched here, until a request within it is governed itself.
+    A model that is not known to reach the wire is watched here, until a request within it is governed itself. The mark
+    lives as long as its run: LangChain does not tell of the end of every run (one that is cancelled, or that another
+    callback breaks off), and the run's id goes with it.
     """
 
-    run_id: UUID
+    run: weakref.ref[UUID]
     judged: Call
     request: ModelRequest
     watched: Watched | None = None
@@ -42,6 +45,21 @@ class CallMark(Mark):
         Mark.note_request(self)
         if self.watched is not None:
             self.watched.stand_back()
+
+    def end(self) -> None:
+        """End the mark. What its call still holds is charged once nobody can tell of its end any more.
+
+        The collector may run this, so it takes no lock.
+        """
+        self.over = True
+        self.watched = None
+
+
+def living_with(run_id: UUID, **fields: Any) -> CallMark:
+    """Return a mark that ends with the run that *run_id* names."""
+    marked = CallMark(run=weakref.ref(run_id), **fields)
+    weakref.finalize(run_id, marked.end).atexit = False
+    return marked
 
 
 def reaches_wire(serialized: Mapping[str, Any] | None, kind: str) -> bool:

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from iron_policy.engine import PolicyEngine
     from iron_policy.scope import Scope
 
-_MOST = 100_000
-"""Runs under way at once. Beyond it the oldest is forgotten: LangChain has not told of its end."""
-
 
 class Runs:
     """The runs under way, each with its scope.
@@ -38,7 +35,8 @@ class Runs:
         self._governor = Governor(policy)
         self.has_own_policy = policy is not None
         self._names: dict[str, Any] = {key: name for key, name in names.items() if name is not None}
-        self._scopes: dict[UUID, Scope] = {}
+        # A run that LangChain does not tell the end of takes its id with it.
+        self._scopes: weakref.WeakKeyDictionary[UUID, Scope] = weakref.WeakKeyDictionary()
         self._named: weakref.WeakKeyDictionary[Scope, Scope] = weakref.WeakKeyDictionary()
         self._bare: weakref.WeakKeyDictionary[PolicyEngine, Scope] = weakref.WeakKeyDictionary()
 
@@ -50,8 +48,6 @@ class Runs:
         if scope is None:
             engine, _ = self._governor.engine_and_scope()
             scope = engine.scope(**self._names)
-        if len(self._scopes) >= _MOST:
-            self._scopes.pop(next(iter(self._scopes)), None)
         self._scopes[run_id] = scope
 
     def end(self, run_id: UUID) -> None:

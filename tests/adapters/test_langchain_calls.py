@@ -429,8 +429,8 @@ async def test_a_handler_works_from_a_chain_and_forgets_its_runs(double):
 
     assert not any(ADDRESS in request.text for request in double.requests)
     assert all(event["gen_ai.agent.name"] == "writer" for event in events(governing))
-    assert handler._runs._scopes == {}
-    assert handler._marks == {}
+    assert not handler._runs._scopes
+    assert not handler._marks
 
 
 def test_after_a_call_nothing_is_marked_any_more(double):
@@ -548,7 +548,7 @@ def test_a_wrapped_model_copies_and_pickles_as_far_as_the_model_does():
     policy = Policy.model_validate({"safety": {"output": {"pii": "redact"}}})
     model = IronChatModel.wrap(in_memory(*[f"Her address is {ADDRESS}."] * 3), policy)
 
-    for twin in (copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):  # noqa: S301 - our own
+    for twin in (copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert twin.invoke("Where?").text == "Her address is [REDACTED_EMAIL]."
 
 
