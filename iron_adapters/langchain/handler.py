@@ -33,7 +33,7 @@ from iron_adapters.installation import ensure_patched
 from iron_adapters.langchain.marking import CallMark, living_with, reaches_wire, told_of, unseen
 from iron_adapters.langchain.probe import prove_blocking
 from iron_adapters.langchain.runs import RunCallbacks, Runs
-from iron_adapters.langchain.watched import Watched, is_cached_reply, unreachable
+from iron_adapters.langchain.watched import Watched, is_cached_reply, review_cached, unreachable
 from iron_adapters.marks import is_claimed, live_mark, mark
 
 if TYPE_CHECKING:
@@ -139,7 +139,9 @@ class IronCallbackHandler(RunCallbacks):
             return
         if marked.watched is not None:
             marked.watched.end(response)
-        elif not marked.requests_seen and not is_cached_reply(response):
+        elif is_cached_reply(response):
+            review_cached(marked.judged, response)
+        elif not marked.requests_seen:
             unseen(marked).end(response)
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 _WRAP = "this model does not reach the wire, so a callback cannot; use IronChatModel.wrap(model)"
 
 
+_CACHED = (
+    "the reply in LangChain's cache needs rewriting, which a callback cannot do; keep the cache apart from ungoverned "
+    "calls, or use IronChatModel.wrap(model)"
+)
+
+
 class Watched:
     """An admitted call whose texts can only pass as they are."""
 
@@ -59,6 +65,7 @@ class Watched:
         """
         if is_cached_reply(response):
             self._call.settle(Usage())
+            review_cached(self._call, response)
             return
         reply = Reply(chat_generations(response), response.llm_output).response
         usage = reply.usage or openai_usage((response.llm_output or {}).get("token_usage"))
@@ -124,6 +131,32 @@ class _AsItIs:
 def unreachable(what: str) -> ContentBlocked:
     """Return the refusal of what a callback cannot carry out."""
     return ContentBlocked(f"{what}, and {_WRAP}")
+
+
+def review_cached(call: Call, response: LLMResult) -> None:
+    """Judge a reply from LangChain's cache: another policy, or none, may have let it in.
+
+    The caller's own values, which stand in it again, are judged as the stand-ins that the model has written.
+
+    Raises:
+        PolicyDenied: the reply may not be handed on as it is.
+    """
+    reply = Reply(chat_generations(response), response.llm_output).response
+    find = call.engine.content.scanner.scan
+    own = {
+        text.text[found.start : found.end]: found.kind
+        for text in call.asked.texts
+        for found in find(text.text)
+    }
+    written = reply.texts
+    for value, kind in own.items():
+        token = call.scope.vault.token_for(kind, value)
+        written = tuple(text._replace(text=text.text.replace(value, token)) for text in written)
+    seen = call.review(reply._replace(texts=written)) or tuple(text.text for text in written)
+    if any(
+        new not in {old.text, told.text} for new, old, told in zip(seen, reply.texts, written, strict=True)
+    ):
+        call.engine.refuse(call, ContentBlocked(_CACHED))
 
 
 def chat_generations(response: LLMResult) -> list[ChatGeneration]:

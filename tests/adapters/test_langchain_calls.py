@@ -192,6 +192,37 @@ def test_a_cached_reply_is_not_shared_with_another_policy(double):
     assert ADDRESS not in IronChatModel.wrap(chat(double, cache=cache), strict).invoke("Where?").text
 
 
+SECRET = "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+
+
+@pytest.mark.parametrize("action", ["block", "redact"])
+@pytest.mark.parametrize("bare", ["wire", "memory"])
+def test_a_reply_that_an_ungoverned_call_has_cached_is_judged(double, bare, action):
+    double.answer_with(lambda asked: f"The key is {SECRET}.")
+    cache = InMemoryCache()
+    model = chat(double, cache=cache) if bare == "wire" else in_memory(f"It is {SECRET}.", cache=cache)
+    model.invoke("Which?")
+
+    governing = engine(safety={"output": {"secrets": action}})
+    with pytest.raises(ContentBlocked) as refused:
+        model.invoke("Which?", {"callbacks": [IronCallbackHandler(governing)]})
+
+    assert SECRET not in str(refused.value)
+    assert "call.refused" in kinds(governing)
+
+
+def test_a_cached_reply_may_name_what_the_caller_has_named(double):
+    cached = chat(double, cache=InMemoryCache())
+    governing = engine(safety={"output": {"pii": "block"}})
+    replies = [
+        cached.invoke(f"Write to {ADDRESS}", {"callbacks": [IronCallbackHandler(governing)]}).text
+        for _ in "ab"
+    ]
+
+    assert replies == [f"You said: Write to {ADDRESS}"] * 2
+    assert len(double.requests) == 1
+
+
 @every_seam
 @every_provider
 async def test_a_stream_that_is_broken_off_is_charged_once(double, govern, model):
