@@ -42,8 +42,12 @@ _installed: Governor | None = None
 _LOOK_FOR_NOTHING = dict.fromkeys(
     ("input", "output"), dict.fromkeys(("pii", "secrets", "injection"), "allow")
 )
-_UNSEEN = {"botocore": "boto3 (Bedrock)", "grpc": "gRPC"}
-"""Those that are loaded by hardly anyone who does not call a provider with them, unlike requests, aiohttp, websockets."""
+_UNSEEN = {
+    "botocore": "boto3 (Bedrock)",
+    "google.ai.generativelanguage": "gRPC (Gemini)",
+    "google.cloud.aiplatform": "gRPC (Vertex AI)",
+}
+"""Those that are loaded by hardly anyone who does not call a provider with them, unlike grpc, requests and aiohttp."""
 
 
 class PatchError(RuntimeError):

@@ -108,7 +108,8 @@ def _new_engine(policy: Policy) -> PolicyEngine:
 def _engine_of_object(policy: Policy) -> PolicyEngine:
     with _lock:
         # By identity: an equal policy is another one. The policy is kept beside its engine, so that its id stays its own.
-        _, engine = _by_object.pop(id(policy), None) or (policy, _new_engine(policy))
+        known = _by_object.pop(id(policy), None)
+        engine = _new_engine(policy) if known is None else known[1]
         _by_object[id(policy)] = policy, engine
         if len(_by_object) > _MOST_POLICIES:
             del _by_object[next(iter(_by_object))]
