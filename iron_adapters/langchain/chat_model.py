@@ -19,10 +19,10 @@ Not covered: what is called on the provider's own client, such as ``model.root_c
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from langchain_core.language_models import BaseChatModel
 from pydantic import PrivateAttr
@@ -30,6 +30,7 @@ from pydantic import PrivateAttr
 from iron_adapters.installation import ensure_patched
 from iron_adapters.langchain.by_name import chat_model_by_name
 from iron_adapters.langchain.calls import ChatCall, next_to_act, reporting_usage
+from iron_adapters.langchain.copies import keep, kept
 from iron_adapters.langchain.messages import Prompt
 from iron_adapters.langchain.rebinding import ANSWERS
 from iron_adapters.langchain.requests import LIMITS, TEXTS, request_of
@@ -37,8 +38,6 @@ from iron_adapters.langchain.stand_in import StandIn
 from iron_adapters.langchain.wire_calls import WireCall, calls_by_wire, mark_for, under_mark
 from iron_adapters.marks import claimed, is_claimed
 from iron_adapters.resolve import Governor
-from iron_policy.document import Policy
-from iron_policy.engine import PolicyEngine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterator, Sequence
@@ -63,12 +62,12 @@ class IronChatModel(StandIn):
         PolicyError: *policy* is no policy.
     """
 
-    _policy: PolicyLike = PrivateAttr()
     _governor: Governor = PrivateAttr()
     _provider_name: str = PrivateAttr()
     _limit_name: str = PrivateAttr()
     _comes_by_wire: bool = PrivateAttr()
     _answers: Collection[str] = PrivateAttr(default=())
+    _seal: str = PrivateAttr(default_factory=lambda: uuid4().hex)
 
     def __init__(
         self,
@@ -80,7 +79,6 @@ class IronChatModel(StandIn):
     ) -> None:
         governor = Governor(policy)
         super().__init__(chat_model_by_name(model, kwargs) if wrapped is None else wrapped)
-        self._policy = policy
         self._governor = governor
         held = self.wrapped
         self._provider_name = str(held._get_ls_params().get("ls_provider") or held._llm_type)
@@ -243,10 +241,22 @@ class IronChatModel(StandIn):
         return f"{self.wrapped._get_llm_string(stop, **kwargs)}---iron:{policy}"
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> IronChatModel:
-        return type(self)(wrapped=copy.deepcopy(self.wrapped, memo), policy=self._policy)
+        memo = {} if memo is None else memo
+        memo[id(self._governor)] = self._governor  # copies share their budgets
+        return super().__deepcopy__(memo)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        policy = self._policy.policy if isinstance(self._policy, PolicyEngine) else self._policy
-        if isinstance(policy, Policy):
-            policy = policy.model_dump()
-        return type(self).wrap, (self.wrapped, policy)
+        keep(self._seal, self._governor)
+        engine = self._governor.explicit_engine
+        policy = None if engine is None else engine.policy.model_dump()
+        return _revived, (type(self), self.wrapped, policy, tuple(self._answers), self._seal)
+
+
+def _revived(
+    cls: type[IronChatModel], wrapped: BaseChatModel, policy: PolicyLike, answers: tuple[str, ...], seal: str
+) -> IronChatModel:
+    """Return a model that was pickled; see ``copies``."""
+    governor = kept(seal)
+    held = cls.wrap(wrapped, None if governor else policy, answers=answers)
+    held._governor, held._seal = governor or held._governor, seal
+    return held

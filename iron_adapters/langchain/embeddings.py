@@ -17,6 +17,7 @@ requests it is split.
 
 from __future__ import annotations
 
+import copy
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,11 @@ class IronEmbeddings(Embeddings):
         if name.startswith("_") or name == "wrapped":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.wrapped, name)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> IronEmbeddings:
+        twin = copy.copy(self)  # it shares its budgets
+        twin.wrapped = copy.deepcopy(self.wrapped, memo)
+        return twin
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed documents.

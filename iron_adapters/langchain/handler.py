@@ -24,7 +24,7 @@ embeddings (``IronEmbeddings``), the counting of tokens at the provider (``get_n
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.messages import HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
@@ -76,6 +76,9 @@ class IronCallbackHandler(RunCallbacks):
         prove_blocking(type(self))
         super().__init__(Runs(policy, agent=agent, user=user, path=path))
         self._marks: weakref.WeakKeyDictionary[UUID, CallMark] = weakref.WeakKeyDictionary()
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Self:
+        return self  # a model's copy draws on the same budgets
 
     def on_chat_model_start(
         self,

@@ -583,6 +583,39 @@ def test_a_wrapped_model_copies_and_pickles_as_far_as_the_model_does():
         assert twin.invoke("Where?").text == "Her address is [REDACTED_EMAIL]."
 
 
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "model_copy": lambda model: model.model_copy(deep=True),
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("scope", ["run", "global"])
+@pytest.mark.parametrize("given", ["mapping", "engine"])
+def test_copies_of_a_governed_model_share_its_budget(how, scope, given):
+    policy = {
+        "budgets": [{"scope": scope, "limit_usd": 0.3}],
+        "spending": {"unknown_price": {"assume_usd_per_mtok": 1}, "when_short": ["deny"]},
+    }
+    model = IronChatModel.wrap(in_memory("x" * 400_000), policy if given == "mapping" else engine(**policy))
+
+    def call_copies(model):
+        for _ in range(20):
+            model.invoke("Hi")
+            model = COPIES[how](model)
+
+    with pytest.raises(BudgetExceeded):
+        call_copies(model)
+
+
+def test_a_copy_of_a_handled_model_draws_on_the_same_budget():
+    model = in_memory("Fine", callbacks=[IronCallbackHandler(engine())])
+
+    assert copy.deepcopy(model).callbacks[0] is model.callbacks[0]
+
+
 def test_counting_tokens_at_the_provider_sends_no_address(double):
     model = IronChatModel.wrap(claude(double))
 

@@ -1,5 +1,7 @@
 """``IronEmbeddings``: what is embedded is what the policy lets out."""
 
+import copy
+
 import pytest
 
 pytest.importorskip("langchain_openai")
@@ -115,3 +117,9 @@ def test_a_vector_store_finds_with_stand_ins_what_it_would_find_without():
 def test_only_embeddings_can_be_wrapped():
     with pytest.raises(TypeError, match="not str"):
         IronEmbeddings.wrap("text-embedding-3-small")
+
+
+def test_copies_share_a_budget():
+    embeddings = IronEmbeddings.wrap(DeterministicFakeEmbedding(size=3), {"safety": {}})
+
+    assert copy.deepcopy(embeddings)._governor is embeddings._governor
