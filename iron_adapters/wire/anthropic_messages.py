@@ -42,6 +42,7 @@ _SETTINGS = frozenset({
     "betas", "speed", "cache_control", "mcp_servers", "compaction", "diagnostics", "billing_policy", "thread",
     "fallback_credit_token",
 })  # fmt: skip
+_MESSAGE_KEYS = frozenset({"id", "type", "role", "model", "usage", "content"})
 _TEXTUAL = frozenset({str, list, dict})
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _CLIENT_TOOLS = ("bash_", "text_editor_", "computer_", "memory_", "browser_")
@@ -290,8 +291,7 @@ def read_response(body: bytes) -> WireResponse:
     content = document.get("content")
     blocks = content if type(content) is list else []
     walk_blocks(texts, blocks, "assistant", "content", {})
-    if document.get("error"):
-        texts.walk(document, "error", "assistant", "error")
+    walk_beside(texts, document)
     reason = document.get("stop_reason")
     return WireResponse(
         body,
@@ -302,6 +302,13 @@ def read_response(body: bytes) -> WireResponse:
         finish_reasons=(reason,) if type(reason) is str else (),
         usage=anthropic_usage(document.get("usage")),
     )
+
+
+def walk_beside(texts: JsonTexts, message: dict[str, Any]) -> None:
+    """List what a message says besides its blocks."""
+    if type(message.get("content")) is not list and message.get("content"):
+        texts.walk(message, "content", "assistant", "content")
+    texts.walk_rest(message, _MESSAGE_KEYS, "assistant", "")
 
 
 def tool_call_of(block: Any) -> ToolCall | None:

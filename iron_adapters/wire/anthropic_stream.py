@@ -10,8 +10,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from iron_adapters.wire.anthropic_messages import walk_block
+from iron_adapters.wire.anthropic_messages import walk_beside, walk_block
 from iron_adapters.wire.json_bodies import dump
+from iron_adapters.wire.known_keys import below
+from iron_adapters.wire.silent_values import SILENT, is_word
 from iron_adapters.wire.sse import write_event
 from iron_adapters.wire.streaming import OpenText, StreamRewriter, number_at
 from iron_adapters.wire.usage import anthropic_usage, overlaid
@@ -30,6 +32,9 @@ _DELTAS = {
     "compaction_delta": "content",
 }
 """The kinds of delta that go on with a text, and the key of their piece of it."""
+_DELTA_KEYS = frozenset({"type", "index", "delta"})
+_USUAL_KEYS = 3
+_WHOLE_DELTAS = frozenset({"citations_delta", "signature_delta"})
 _ENDS = frozenset({"content_block_stop", "message_delta", "message_stop"})
 _CHARACTERS_PER_TOKEN = 4
 """English prose has about four characters to a token; only for what a stream that was cut says of itself."""
@@ -50,16 +55,25 @@ class MessagesStream(StreamRewriter):
     def _rewrite(self, document: dict[str, Any]) -> tuple[bytes, bool] | None:
         kind, index = str(document.get("type")), number_at(document, "index")
         if kind == "content_block_delta" and type(document.get("delta")) is dict:
-            return self._delta(index, document["delta"])
+            return self._delta(index, document)
         if kind == "content_block_start" and type(document.get("content_block")) is dict:
-            return b"", self._start_block(index, document["content_block"])
+            return b"", self._start_block(index, document["content_block"]) | self._beside(
+                document, "content_block"
+            )
         if kind == "message_start" and type(document.get("message")) is dict:
-            return b"", self._start(document["message"])
+            return b"", self._start(document["message"]) | self._beside(document, "message")
         if kind in _ENDS:
-            return self._end(kind, index, document), False
+            return self._end(kind, index, document), self._beside(document, "usage")
         if kind == "error" or document.get("error"):
             self.error = True
         return b"", self._whole(lambda texts: texts.walk_object(document, "assistant", kind))
+
+    def _beside(self, document: dict[str, Any], own: str) -> bool:
+        """Review what an event says besides what its kind has."""
+        known = {"type", "index", own}
+        if document.keys() <= known:
+            return False
+        return self._whole(lambda texts: texts.walk_rest(document, known, "assistant", ""))
 
     def _end(self, kind: str, index: int, document: dict[str, Any]) -> bytes:
         if kind == "content_block_stop":
@@ -101,31 +115,33 @@ class MessagesStream(StreamRewriter):
             return beside or bool(block[field] != text)
         return self._whole(partial(_walk_block, block, index))
 
-    def _delta(self, index: int, delta: dict[str, Any]) -> tuple[bytes, bool]:
+    def _delta(self, index: int, document: dict[str, Any]) -> tuple[bytes, bool]:
+        delta = document["delta"]
         kind = str(delta.get("type"))
-        if kind == "signature_delta":
-            return self._close(index), False
-        field = _DELTAS.get(kind)
-        if field is None or type(text := delta.get(field)) is not str:
-            return b"", self._whole(
-                lambda texts: texts.walk_object(delta, "assistant", f"content[{index}].citations")
-            )
-        if not text:
-            return b"", False
-        if kind == "input_json_delta":
-            self._arguments.setdefault(index, []).append(text)
-        released = self._piece(index, kind, text)
-        delta[field] = released
-        return b"", released != text
+        before = self._close(index) if kind == "signature_delta" else b""
+        field, changed = _DELTAS.get(kind), False
+        if len(document) > _USUAL_KEYS:
+            changed = self._whole(lambda texts: texts.walk_rest(document, _DELTA_KEYS, "assistant", ""))
+        for key, text in delta.items():
+            if key == field and type(text) is str:
+                if kind == "input_json_delta" and text:
+                    self._arguments.setdefault(index, []).append(text)
+                delta[key] = self._piece(index, kind, text) if text else text
+            elif type(text) is str and text and kind not in _WHOLE_DELTAS and key not in SILENT:
+                begin = partial(self._begin, index, kind, key)
+                delta[key] = self._push((index, kind, key), text, begin)
+            elif key != "type" or not is_word(kind):
+                changed |= self._whole(partial(_walk_entry, delta, key, index))
+            changed |= delta[key] is not text
+        return before, changed
 
     def _piece(self, index: int, kind: str, text: str) -> str:
-        return self._push(index, text, partial(self._begin, index, kind))
+        return self._push(index, text, partial(self._begin, index, kind, _DELTAS[kind]))
 
-    def _begin(self, index: int, kind: str) -> OpenText:
-        field = _DELTAS[kind]
+    def _begin(self, index: int, kind: str, field: str) -> OpenText:
         in_json = kind == "input_json_delta"
         name = str(self._blocks.get(index, {}).get("name")) if in_json else None
-        place = f"content[{index}].{'input' if in_json else field}"
+        place = below(f"content[{index}]", "input" if in_json else field)
 
         def event(text: str) -> bytes:
             delta = {"type": kind, field: text}
@@ -134,7 +150,7 @@ class MessagesStream(StreamRewriter):
         return OpenText(Channel(place, "assistant", name, in_json), event)
 
     def _stop_block(self, index: int) -> bytes:
-        rest = self._close(index)
+        rest = self._close_all(key for key in list(self._open) if key == index or _is_of(key, index))
         block = self._blocks.pop(index, {})
         given = self._given.pop(index, "{}")  # some servers give the arguments at once, and no deltas
         said = "".join(self._arguments.pop(index, ())) or given
@@ -151,7 +167,7 @@ class MessagesStream(StreamRewriter):
         if not self._started:
             yield _event({"type": "message_start", "message": _empty_message(self.model)})
         for index in list(self._blocks):
-            yield self._close(index)
+            yield self._close_all(key for key in list(self._open) if key == index or _is_of(key, index))
             yield _event({"type": "content_block_stop", "index": index})
         self._reasons[0] = "max_tokens"
         delta = {"stop_reason": "max_tokens", "stop_sequence": None}
@@ -171,7 +187,16 @@ def _event(document: dict[str, Any]) -> bytes:
 
 
 def _walk_content(message: dict[str, Any], texts: JsonTexts) -> None:
-    texts.walk(message, "content", "assistant", "content") if message.get("content") else None
+    texts.walk(message, "content", "assistant", "content") if type(message.get("content")) is list else None
+    walk_beside(texts, message)
+
+
+def _is_of(key: Any, index: int) -> bool:
+    return type(key) is tuple and key[0] == index
+
+
+def _walk_entry(delta: dict[str, Any], key: str, index: int, texts: JsonTexts) -> None:
+    texts.walk_entry(delta, key, "assistant", f"content[{index}]")
 
 
 def _walk_block(block: dict[str, Any], index: int, texts: JsonTexts) -> None:
@@ -181,4 +206,4 @@ def _walk_block(block: dict[str, Any], index: int, texts: JsonTexts) -> None:
 def _walk_beside(block: dict[str, Any], field: str, texts: JsonTexts) -> None:
     """List what a starting block says besides its text, such as the sources it cites."""
     for key in block.keys() - {field, "type", "signature"}:
-        texts.walk(block, key, "assistant", f"content.{key}")
+        texts.walk_entry(block, key, "assistant", "content")

@@ -20,7 +20,7 @@ from iron_policy.exceptions import WireError
 from iron_policy.messages import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from iron_policy.messages import Role
 
@@ -132,6 +132,19 @@ class JsonTexts:
                     self.walk(value, index, role, f"{where}[{index}]", tool_name)
         else:
             self.walk(part, key, role, where, tool_name)
+
+    def walk_rest(
+        self,
+        part: dict[str, Any],
+        known: Container[str],
+        role: Role,
+        place: str,
+        tool_name: str | None = None,
+    ) -> None:
+        """List every entry of an object but those that somebody else reads."""
+        for key in part:
+            if key not in known:
+                self.walk_entry(part, key, role, place, tool_name)
 
     def _is_dealt_with(
         self, part: dict[str, Any], key: str, role: Role, place: str, tool_name: str | None

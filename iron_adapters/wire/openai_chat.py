@@ -19,7 +19,7 @@ from iron_adapters.wire.bodies import (
     retry_count,
     role_of,
 )
-from iron_adapters.wire.json_bodies import load_reply, load_request
+from iron_adapters.wire.json_bodies import dump, load_reply, load_request
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.media import bound_of
 from iron_adapters.wire.tool_schemas import tool_names, walk_schema, walk_tools
@@ -38,6 +38,11 @@ _KNOWN_SETTINGS = frozenset({
     "tool_choice", "function_call", "reasoning_effort", "service_tier", "verbosity", "store", "logprobs",
     "top_logprobs", "prompt_cache_retention", "prompt_cache_options", "parallel_tool_calls", "moderation",
 })  # fmt: skip
+REPLY_KEYS = frozenset({
+    "id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "obfuscation",
+})  # fmt: skip
+"""What a reply says of itself."""
+_CHOICE_KEYS = frozenset({"index", "message", "logprobs"})
 _TEXTUAL = frozenset({str, list, dict})
 
 
@@ -187,12 +192,9 @@ def read_response(body: bytes) -> WireResponse:
     texts = JsonTexts()
     calls: list[ToolCall] = []
     reasons: list[str] = []
-    choices = document.get("choices")
-    for index, choice in enumerate(choices if type(choices) is list else ()):
-        if type(choice) is dict:
-            _read_choice(texts, choice, index, calls, reasons)
-    if document.get("error"):
-        texts.walk(document, "error", "assistant", "error")
+    for index, choice in enumerate(choices_of(texts, document)):
+        _read_choice(texts, choice, index, calls, reasons)
+    texts.walk_rest(document, REPLY_KEYS, "assistant", "")
     return WireResponse(
         body,
         document,
@@ -204,6 +206,18 @@ def read_response(body: bytes) -> WireResponse:
     )
 
 
+def choices_of(texts: JsonTexts, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the choices of a reply; what is no choice is listed as text."""
+    choices = document.get("choices")
+    if type(choices) is not list:
+        texts.walk(document, "choices", "assistant", "choices") if choices else None
+        return []
+    for index, choice in enumerate(choices):
+        if type(choice) is not dict:
+            texts.walk(choices, index, "assistant", f"choices[{index}]")
+    return [choice for choice in choices if type(choice) is dict]
+
+
 def _read_choice(
     texts: JsonTexts, choice: dict[str, Any], index: int, calls: list[ToolCall], reasons: list[str]
 ) -> None:
@@ -213,6 +227,9 @@ def _read_choice(
         walk_message(texts, message, "assistant", f"choices[{index}].message")
         if "tool_calls" in message or "function_call" in message:
             calls.extend(tool_calls_of(message))
+        texts.walk_rest(choice, _CHOICE_KEYS, "assistant", f"choices[{index}]")
+    else:
+        texts.walk_rest(choice, _CHOICE_KEYS - {"message"}, "assistant", f"choices[{index}]")
     if type(reason := choice.get("finish_reason")) is str:
         reasons.append(reason)
     if choice.get("logprobs"):
@@ -237,6 +254,6 @@ def _tool_call(function: dict[str, Any], said: str, call_id: Any) -> ToolCall:
     arguments = function.get(said)
     return ToolCall(
         _name(function) or "",
-        arguments if type(arguments) is str else "",
+        arguments if type(arguments) is str else dump(arguments).decode() if arguments else "",
         call_id if type(call_id) is str else None,
     )

@@ -10,6 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from iron_adapters.wire.json_bodies import dump
+from iron_adapters.wire.known_keys import below
+from iron_adapters.wire.openai_chat import REPLY_KEYS
+from iron_adapters.wire.silent_values import SILENT, is_silent, is_word
 from iron_adapters.wire.sse import write_event
 from iron_adapters.wire.streaming import OpenText, StreamRewriter, number_at
 from iron_adapters.wire.usage import openai_usage
@@ -28,6 +31,8 @@ _OWN = frozenset({"choices", "usage", "error", "obfuscation"})
 _SETTINGS = frozenset({"role", "id", "index", "type", "name"})
 _PIECEWISE = frozenset({"content", "reasoning_details"})
 """Lists in a delta whose texts go on in the next delta; those of other lists are whole."""
+_NESTED = frozenset({"text", "summary", "thinking", "refusal", "content"})
+_CALL_KEYS = frozenset({"index", "id", "type", "function", "custom"})
 _SAID = (("function", "arguments", True), ("custom", "input", False))
 
 
@@ -52,6 +57,7 @@ class ChatStream(StreamRewriter):
         self._calls: dict[int, dict[int, _Call]] = {}
 
     _object = "chat.completion.chunk"
+    _choice_keys = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
     def _rewrite(self, document: dict[str, Any]) -> tuple[bytes, bool] | None:
         if type(model := document.get("model")) is str and model:
@@ -65,9 +71,9 @@ class ChatStream(StreamRewriter):
                 return None
             del document["usage"]
             altered = True
-        if document.get("error"):
-            self.error = True
-            altered |= self._whole(lambda texts: texts.walk(document, "error", "assistant", "error"))
+        self.error |= bool(document.get("error"))
+        if not document.keys() <= REPLY_KEYS:
+            altered |= self._whole(lambda texts: texts.walk_rest(document, REPLY_KEYS, "assistant", ""))
         before = b""
         if type(choices) is list and choices:
             self._last = document
@@ -83,6 +89,8 @@ class ChatStream(StreamRewriter):
         number = number_at(choice, "index")
         self._seen[number] = None
         changed = self._rewrite_texts(number, choice)
+        if not choice.keys() <= self._choice_keys:
+            changed |= self._rewrite_rest(number, choice)
         before = b""
         if type(reason := choice.get("finish_reason")) is str:
             self._reasons[number] = reason
@@ -93,6 +101,19 @@ class ChatStream(StreamRewriter):
         if changed and choice.get("logprobs"):
             choice["logprobs"] = None
         return before, changed
+
+    def _rewrite_rest(self, number: int, choice: dict[str, Any]) -> bool:
+        """Review what stands beside a delta. A message that grows from chunk to chunk is left out until its end."""
+        changed = False
+        if "message" in choice and type(choice.get("finish_reason")) is not str:
+            del choice["message"]
+            changed = True
+        if type(choice.get("text")) is str and choice["text"] and "text" not in self._choice_keys:
+            changed |= self._piece(choice, "text", number, ("text",))
+        known = self._choice_keys | {"text"}
+        return changed | self._whole(
+            lambda texts: texts.walk_rest(choice, known, "assistant", f"choices[{number}]")
+        )
 
     def _take_text(self, choice: dict[str, Any]) -> dict[str, Any]:
         """Empty the delta of a chunk that also ends its choice: what was held back comes after it, before the end."""
@@ -108,8 +129,10 @@ class ChatStream(StreamRewriter):
         for key, value in delta.items():
             kind = type(value)
             if kind is str:
-                if value and key not in _SETTINGS:
-                    changed |= self._piece(delta, key, number, (key,))
+                if key not in _SETTINGS:
+                    changed |= bool(value) and self._piece(delta, key, number, (key,))
+                elif not is_word(value):
+                    changed |= self._whole(partial(_walk, delta, key, number))
             elif kind is list or kind is dict:
                 changed |= self._rewrite_parts(number, delta, key, value)
         return changed
@@ -126,7 +149,7 @@ class ChatStream(StreamRewriter):
             return self._piece(value, "transcript", number, (key, None, None, "transcript"))
         return self._whole(partial(_walk, delta, key, number))
 
-    def _piece(self, holder: dict[str, Any], field: str, number: int, path: tuple[Any, ...]) -> bool:
+    def _piece(self, holder: Any, field: Any, number: int, path: tuple[Any, ...]) -> bool:
         text = holder[field]
         released = self._push((number, *path), text, partial(self._begin_text, number, path))
         if released == text:
@@ -138,19 +161,32 @@ class ChatStream(StreamRewriter):
         """Alter the texts of a list of parts, each of which goes on in the part of the same number and type."""
         changed = False
         for position, part in enumerate(parts):
-            if type(part) is not dict:
-                continue
-            place = number_at(part, "index", position)
-            for field in ("text", "summary", "thinking", "refusal"):
-                if type(value := part.get(field)) is str and value:
-                    changed |= self._piece(part, field, number, (key, place, str(part.get("type")), field))
-                elif type(value) is list:
-                    changed |= self._pieces(number, f"{key}.{place}.{field}", value)
+            if type(part) is str and part:
+                changed |= self._piece(parts, position, number, (key, position, None, ""))
+            elif type(part) is dict:
+                place = number_at(part, "index", position)
+                for field in part:
+                    changed |= self._part(number, key, place, part, field)
         return changed
+
+    def _part(self, number: int, key: str, place: int, part: dict[str, Any], field: str) -> bool:
+        """Review one field of a part of a list whose texts go on in the next delta."""
+        value = part[field]
+        if type(value) is str:
+            if not value or (field in SILENT and is_silent(part, field, value)):
+                return False
+            return self._piece(part, field, number, (key, place, str(part.get("type")), field))
+        if type(value) is list and field in _NESTED:
+            return self._pieces(number, f"{key}.{place}.{field}", value)
+        if type(value) is dict and field == "text" and type(value.get("value")) is str:
+            return self._piece(value, "value", number, (key, place, str(part.get("type")), "text.value"))
+        return self._whole(
+            lambda texts: texts.walk_entry(part, field, "assistant", f"choices[{number}].message.content")
+        )
 
     def _begin_text(self, number: int, path: tuple[Any, ...]) -> OpenText:
         """Open the channel of a text, whose *path* leads to it in the delta."""
-        place = f"choices[{number}].message.{path[0]}"
+        place = below(f"choices[{number}].message", path[0].partition(".")[0])
         if len(path) == 1:
             return OpenText(Channel(place), lambda text: self._chunk(number, {path[0]: text}))
         key, position, kind, field = path
@@ -161,22 +197,31 @@ class ChatStream(StreamRewriter):
             )
 
         def event(text: str) -> bytes:
-            part: Any = {"type": kind, field: text}
+            if kind is None:
+                return self._chunk(number, {top: [text]})
+            part: Any = {"type": kind, **_nested(field, text)}
             if top == "reasoning_details":
                 part["index"] = position
             for name in reversed(inner[1::2]):
                 part = {"type": name, name: [part]}
             return self._chunk(number, {top: [part]})
 
-        return OpenText(Channel(f"choices[{number}].message.{key}[{position}].{field}"), event)
+        return OpenText(
+            Channel(f"choices[{number}].message.{key}[{position}].{below('', field.partition('.')[0])}"),
+            event,
+        )
 
     # -- tool calls ----------------------------------------------------------------------------------------
 
     def _tool_pieces(self, number: int, calls: list[Any]) -> bool:
         changed = False
         for position, call in enumerate(calls):
-            if type(call) is dict:
-                changed |= self._tool_piece(number, number_at(call, "index", position), call)
+            if type(call) is not dict:
+                changed |= self._whole(partial(_walk_item, calls, position, number))
+                continue
+            changed |= self._tool_piece(number, number_at(call, "index", position), call)
+            if not call.keys() <= _CALL_KEYS:
+                changed |= self._whole(partial(_walk_rest, call, _CALL_KEYS, number))
         return changed
 
     def _tool_piece(self, number: int, place: int, call: dict[str, Any]) -> bool:
@@ -190,7 +235,12 @@ class ChatStream(StreamRewriter):
                 continue
             if type(name := function.get("name")) is str and not begun.said:
                 begun.name = name if name.startswith(begun.name) else begun.name + name
+            if not function.keys() <= {"name", field} or not is_word(begun.name):
+                changed |= self._whole(partial(_walk_function, function, field, number))
             text = function.get(field)
+            if text and type(text) is not str:  # some servers give the arguments at once, and not as a string
+                begun.said.append(dump(text).decode())
+                changed |= self._whole(partial(_walk_values, function, field, number, begun.name))
             if type(text) is str and text:
                 begun.said.append(text)
                 begin = partial(self._begin_call, number, place, key, field, begun.name, in_json=in_json)
@@ -249,5 +299,31 @@ class ChatStream(StreamRewriter):
         return {"index": number, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
+def _nested(field: str, text: str) -> dict[str, Any]:
+    outer, _, inner = field.partition(".")
+    return {outer: {inner: text} if inner else text}
+
+
 def _walk(delta: dict[str, Any], key: str, number: int, texts: JsonTexts) -> None:
-    texts.walk(delta, key, "assistant", f"choices[{number}].message.{key}")
+    texts.walk_entry(delta, key, "assistant", f"choices[{number}].message")
+
+
+def _walk_item(calls: list[Any], position: int, number: int, texts: JsonTexts) -> None:
+    texts.walk(calls, position, "assistant", f"choices[{number}].message.tool_calls[{position}]")
+
+
+def _walk_rest(call: dict[str, Any], known: frozenset[str], number: int, texts: JsonTexts) -> None:
+    texts.walk_rest(call, known, "assistant", f"choices[{number}].message.tool_calls")
+
+
+def _walk_function(function: dict[str, Any], field: str, number: int, texts: JsonTexts) -> None:
+    """List what a called function says besides its arguments."""
+    place = f"choices[{number}].message.tool_calls.function"
+    if "name" in function:
+        texts.walk_name(function, "name", "assistant", place)
+    texts.walk_rest(function, {"name", field}, "assistant", place)
+
+
+def _walk_values(function: dict[str, Any], field: str, number: int, name: str, texts: JsonTexts) -> None:
+    place = f"choices[{number}].message.tool_calls.function.{field}"
+    texts.walk_values(function, field, "assistant", place, name)

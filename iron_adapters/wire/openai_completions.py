@@ -19,6 +19,7 @@ from iron_adapters.wire.bodies import (
 )
 from iron_adapters.wire.json_bodies import load_reply, load_request
 from iron_adapters.wire.json_texts import JsonTexts
+from iron_adapters.wire.openai_chat import REPLY_KEYS, choices_of
 from iron_adapters.wire.openai_chat_stream import ChatStream
 from iron_adapters.wire.openai_embeddings import walk_texts
 from iron_adapters.wire.streaming import OpenText
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LIMITS = ("max_tokens",)
+_CHOICE_KEYS = frozenset({"index", "logprobs"})
 
 
 def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) -> UsageOnRequest:
@@ -72,18 +74,14 @@ def read_response(body: bytes) -> WireResponse:
     document, exact = load_reply(body)
     texts = JsonTexts()
     reasons = []
-    choices = document.get("choices")
-    for index, choice in enumerate(choices if type(choices) is list else ()):
-        if type(choice) is not dict:
-            continue
+    for index, choice in enumerate(choices_of(texts, document)):
         first = len(texts.texts)
-        texts.walk(choice, "text", "assistant", f"choices[{index}].text") if "text" in choice else None
+        texts.walk_rest(choice, _CHOICE_KEYS, "assistant", f"choices[{index}]")
         if type(reason := choice.get("finish_reason")) is str:
             reasons.append(reason)
         if choice.get("logprobs"):
             texts.when_changed(first, partial(choice.update, logprobs=None))
-    if document.get("error"):
-        texts.walk(document, "error", "assistant", "error")
+    texts.walk_rest(document, REPLY_KEYS, "assistant", "")
     usage = openai_usage(document.get("usage"), document.get("service_tier"))
     return WireResponse(body, document, texts, exact=exact, finish_reasons=reasons, usage=usage)
 
@@ -92,6 +90,7 @@ class CompletionStream(ChatStream):
     """The stream of a completion: chunks as in a chat, with ``text`` in place of ``delta``."""
 
     _object = "text_completion"
+    _choice_keys = frozenset({"index", "text", "finish_reason", "logprobs"})
 
     def _take_text(self, choice: dict[str, Any]) -> dict[str, Any]:
         said, choice["text"] = choice.get("text"), ""

@@ -33,6 +33,14 @@ if TYPE_CHECKING:
     from iron_policy.messages import Role
 
 _LIMITS = ("max_output_tokens",)
+_ECHOED = frozenset({
+    "id", "object", "created_at", "completed_at", "status", "model", "output", "usage", "service_tier", "instructions",
+    "tools", "tool_choice", "metadata", "text", "reasoning", "previous_response_id", "prompt", "prompt_cache_key", "user",
+    "safety_identifier", "truncation", "temperature", "top_p", "max_output_tokens", "max_tool_calls", "top_logprobs",
+    "background", "store", "conversation", "parallel_tool_calls", "presence_penalty", "frequency_penalty", "billing",
+    "prompt_cache_retention", "moderation_details",
+})  # fmt: skip
+"""What a reply says of itself, and repeats of its request."""
 _ADDED_BY_TOOLS = {"function": 0, "custom": 0, "namespace": 0, "local_shell": 2_000, "apply_patch": 2_000}
 """Input tokens that a tool adds to its definition (some 600 as recorded); others bring what they find."""
 _CALLED = {
@@ -191,8 +199,9 @@ def walk_output(texts: JsonTexts, response: dict[str, Any]) -> None:
     """List what the model said in a response, and what went wrong."""
     if type(response.get("output")) is list:
         walk_items(texts, response, "output", "assistant")
-    if response.get("error"):
-        texts.walk(response, "error", "assistant", "error")
+    elif response.get("output"):
+        texts.walk(response, "output", "assistant", "output")
+    texts.walk_rest(response, _ECHOED, "assistant", "")
 
 
 def reason_of(response: dict[str, Any]) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from iron_adapters.wire.json_bodies import dump
 from iron_adapters.wire.openai_responses import name_of, reason_of, tool_call_of, walk_item, walk_output
+from iron_adapters.wire.silent_values import is_sound
 from iron_adapters.wire.sse import write_event
 from iron_adapters.wire.streaming import OpenText, StreamRewriter, number_at
 from iron_adapters.wire.usage import openai_usage
@@ -53,7 +54,11 @@ _SHELL_OUTPUT = "response.shell_call_output_content"
 _CALLS = frozenset({"response.function_call_arguments", "response.custom_tool_call_input"})
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 _SOUND = frozenset({"response.audio.delta", "response.audio.done"})
-_OF_ONE_DELTA = frozenset({"delta", "obfuscation", "sequence_number", "logprobs"})
+_EVENT_KEYS = frozenset({
+    "type", "item_id", "output_index", "content_index", "summary_index", "command_index", "sequence_number",
+    "obfuscation", "logprobs", "response_id",
+})  # fmt: skip
+_REPEATED = _EVENT_KEYS - {"obfuscation", "sequence_number", "logprobs"}
 
 
 class ResponsesStream(StreamRewriter):
@@ -82,9 +87,11 @@ class ResponsesStream(StreamRewriter):
     def _rewrite_event(self, kind: str, document: dict[str, Any]) -> tuple[bytes, bool]:
         base, _, step = kind.rpartition(".")
         if step == "delta" and type(document.get("delta")) is str:
-            return b"", kind not in _SOUND and self._delta(base, document)
+            sound = kind in _SOUND and is_sound(document["delta"])
+            return b"", (not sound and self._delta(base, document)) | self._beside(document)
         if base in _KINDS and step == "done":
-            return self._text_done(base, document)
+            before, altered = self._text_done(base, document)
+            return before, altered | self._beside(document, _KINDS[base].field)
         if base == "response.output_item" and type(document.get("item")) is dict:
             return self._item(step, document)
         if type(response := document.get("response")) is dict:
@@ -95,6 +102,13 @@ class ResponsesStream(StreamRewriter):
             return b"", self._shell_output(document)
         before = self._close_all(key for key in list(self._open) if step == "done" and key[0] == base)
         return before, self._whole(partial(_walk_event, document))
+
+    def _beside(self, document: dict[str, Any], field: str = "delta") -> bool:
+        """Review what an event says besides its text."""
+        known = _EVENT_KEYS | {field}
+        if document.keys() <= known:
+            return False
+        return self._whole(lambda texts: texts.walk_rest(document, known, "assistant", ""))
 
     # -- texts in deltas -----------------------------------------------------------------------------------
 
@@ -122,7 +136,7 @@ class ResponsesStream(StreamRewriter):
         return changed
 
     def _begin_shell_output(self, name: str, key: Any, document: dict[str, Any]) -> OpenText:
-        template = {field: value for field, value in document.items() if field not in _OF_ONE_DELTA}
+        template = {field: value for field, value in document.items() if field in _REPEATED}
         place = f"output[{key[1]}].output[{key[2]}].{name}"
         return OpenText(Channel(place, "tool"), lambda text: self._put({**template, "delta": {name: text}}))
 
@@ -132,7 +146,7 @@ class ResponsesStream(StreamRewriter):
 
     def _begin(self, base: str, key: tuple[Any, ...], document: dict[str, Any]) -> OpenText:
         self._said[key] = []
-        template = {name: value for name, value in document.items() if name not in _OF_ONE_DELTA}
+        template = {name: value for name, value in document.items() if name in _REPEATED}
         if "logprobs" in document:
             template["logprobs"] = []
 

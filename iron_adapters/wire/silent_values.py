@@ -128,3 +128,8 @@ def _is_media(part: dict[str, Any], key: str) -> bool:
 
 def _is_base64(value: str, alphabet: bytes) -> bool:
     return len(value) >= _LEAST and value.isascii() and not value.encode().translate(None, alphabet)
+
+
+def is_sound(value: str) -> bool:
+    """Tell whether *value* can be a piece of sound in base64."""
+    return value.isascii() and not value.encode().translate(None, _BASE64)

@@ -168,14 +168,14 @@ def test_a_response_gives_its_texts_its_calls_and_its_end_and_not_what_it_repeat
     }
     wire = codec_for("POST", "/v1/responses").read_response(json.dumps(document).encode())
 
-    assert [text.text for text in wire.response.texts] == ["hi", "a", "b", "ls", "q"]
+    assert [text.text for text in wire.response.texts] == ["hi", "a", "b", "ls", "q", "max_output_tokens"]
     assert wire.response.finish_reasons == ("max_output_tokens",)
     assert wire.response.tool_calls == (
         ToolCall("f", '{"a":"b"}', "c1"),
         ToolCall("shell", '{"commands":["ls"]}', "c2"),
         ToolCall("g", "{}", "m1"),
     )
-    wire.rewrite(["HI", "a", "b", "ls", "q"])
+    wire.rewrite(["HI", "a", "b", "ls", "q", "max_output_tokens"])
     part = json.loads(wire.body())["output"][0]["content"][0]
     assert part == {"type": "output_text", "text": "HI", "logprobs": []}
 
