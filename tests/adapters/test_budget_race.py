@@ -65,7 +65,9 @@ def check(governing, watch, outcomes, double):
 
 def test_a_thousand_threads(double, governing):
     client = govern(openai.OpenAI(base_url=double.openai_url, api_key="test", max_retries=0), governing)
-    client.models.list()  # loads what the SDK loads lazily: not every release of it can do that in many threads at once
+    client.chat.completions.create(
+        **ASKED
+    )  # loads what SDKs load lazily; some cannot do that in many threads at once
     double.requests.clear()
     start = threading.Barrier(CALLERS)
 
