@@ -111,15 +111,15 @@ class IronChatModel(StandIn):
         """Count tokens as the model does; it may ask its provider, so the texts are judged and rewritten first.
 
         Raises:
-            PolicyDenied: nothing was sent.
+            PolicyDenied, WireError: nothing was sent.
         """
+        prompt = Prompt(messages, {**kwargs, "tools": tools})
         if self._comes_by_wire:
             ensure_patched()
             marked, _ = mark_for(self._governor)
             with under_mark(marked):
                 return self.wrapped.get_num_tokens_from_messages(messages, tools, **kwargs)
         engine, scope = self._governor.engine_and_scope()
-        prompt = Prompt(messages, {**kwargs, "tools": tools})
         params = self._get_invocation_params()
         judged = engine.judge(request_of(self._provider_name, params, prompt), scope=scope)
         if (texts := judged.texts) is not None:

@@ -26,7 +26,7 @@ from pydantic import BaseModel
 
 from iron_adapters.langchain.by_name import embeddings_by_name
 from iron_adapters.langchain.calls import fail
-from iron_adapters.langchain.messages import copied
+from iron_adapters.langchain.messages import copied, refuse_half_characters
 from iron_adapters.marks import claimed, is_claimed
 from iron_adapters.resolve import Governor
 from iron_adapters.wire.json_texts import JsonTexts
@@ -94,7 +94,7 @@ class IronEmbeddings(Embeddings):
         """Embed documents.
 
         Raises:
-            PolicyDenied: nothing was sent.
+            PolicyDenied, WireError: nothing was sent.
         """
         with self._admitted(texts) as (embeddings, admitted):
             return embeddings.embed_documents(admitted)
@@ -103,7 +103,7 @@ class IronEmbeddings(Embeddings):
         """Embed a query.
 
         Raises:
-            PolicyDenied: nothing was sent.
+            PolicyDenied, WireError: nothing was sent.
         """
         with self._admitted([text]) as (embeddings, admitted):
             return embeddings.embed_query(admitted[0])
@@ -112,7 +112,7 @@ class IronEmbeddings(Embeddings):
         """Embed documents.
 
         Raises:
-            PolicyDenied: nothing was sent.
+            PolicyDenied, WireError: nothing was sent.
         """
         with self._admitted(texts) as (embeddings, admitted):
             return await embeddings.aembed_documents(admitted)
@@ -121,7 +121,7 @@ class IronEmbeddings(Embeddings):
         """Embed a query.
 
         Raises:
-            PolicyDenied: nothing was sent.
+            PolicyDenied, WireError: nothing was sent.
         """
         with self._admitted([text]) as (embeddings, admitted):
             return await embeddings.aembed_query(admitted[0])
@@ -136,6 +136,7 @@ class IronEmbeddings(Embeddings):
         settings = _settings_of(self.wrapped)
         listed = JsonTexts()
         listed.walk(settings, _SETTINGS, "user", _SETTINGS)
+        refuse_half_characters([*texts, *(text.text for text in listed.texts)])
         call = engine.admit(self._request(texts, settings[_SETTINGS], listed.texts), scope=scope)
         try:
             embeddings, rewritten = self.wrapped, call.texts
@@ -162,7 +163,7 @@ class IronEmbeddings(Embeddings):
             model=next((name for name in named if isinstance(name, str)), type(self.wrapped).__name__),
             texts=(*embedded, *in_settings),
             parameter_names=tuple(settings),
-            input_tokens_bound=sum(len(text.encode(errors="replace")) + 1 for text in texts),
+            input_tokens_bound=sum(len(text.encode()) + 1 for text in texts),
         )
 
 

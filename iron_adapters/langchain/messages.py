@@ -7,19 +7,21 @@ are. Knows no policy; which strings of a JSON value are text, ``iron_adapters.wi
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from langchain_core.messages import AIMessage, ToolMessage
 
-from iron_adapters.wire.json_texts import IDENTIFIERS, JsonTexts
+from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.openai_chat import walk_message
+from iron_adapters.wire.silent_values import IDENTIFIERS
 from iron_adapters.wire.tool_schemas import walk_schema, walk_tools
-from iron_policy.exceptions import ContentBlocked
+from iron_policy.exceptions import ContentBlocked, WireError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from langchain_core.messages import BaseMessage
 
@@ -76,6 +78,7 @@ class Prompt:
         self._fields = [fields_of(message) for message in messages]
         self._governed = {key: value for key, value in kwargs.items() if key not in _SETTINGS and value}
         listed = self._walk(self._fields, self._governed)
+        refuse_half_characters(text.text for text in listed.texts)
         self.texts: tuple[Text, ...] = tuple(listed.texts)
         self.media = listed.media
 
@@ -95,9 +98,16 @@ class Prompt:
         return messages, {**self.kwargs, **governed}
 
     def size(self) -> int:
-        """Return at least as many bytes as a provider's body for this prompt has, but for its fixed parts."""
+        """Return at least as many bytes as a provider's body for this prompt has, but for its fixed parts.
+
+        Raises:
+            WireError: it is nothing that a body can hold.
+        """
         document = {"messages": self._fields, **self._settings, **self._governed}
-        return len(orjson.dumps(document, default=_schema_of, option=orjson.OPT_NON_STR_KEYS))
+        size = _size_of(document)
+        if size is None:
+            raise WireError("the messages or keywords cannot be written as JSON; nothing was sent")
+        return size
 
     def _walk(self, fields: list[dict[str, Any]], kwargs: dict[str, Any]) -> JsonTexts:
         texts = JsonTexts()
@@ -117,6 +127,41 @@ class Prompt:
             _walk_keyword(texts, settings, key)
             texts.when_changed(first, partial(_refuse_setting, key))
         return texts
+
+
+def refuse_half_characters(texts: Iterable[str]) -> None:
+    """See that every text can be sent.
+
+    Raises:
+        WireError: one cannot. The codec's own error would hold the text, also as this one's context.
+    """
+    if not all(text.isascii() or _is_whole(text) for text in texts):
+        raise WireError(
+            "a text holds half a character (a lone surrogate), which no body can hold; nothing was sent"
+        )
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _size_of(document: Any) -> int | None:
+    try:
+        return len(orjson.dumps(document, default=_schema_of, option=orjson.OPT_NON_STR_KEYS))
+    except TypeError:
+        return None
+
+
+def arguments_of(call: Mapping[str, Any]) -> str:
+    """Return the arguments of a tool call as JSON, also where half characters stand in them."""
+    try:
+        return orjson.dumps(call["args"], default=str).decode()
+    except TypeError:
+        return json.dumps(call["args"], default=str)
 
 
 def fields_of(message: BaseMessage) -> dict[str, Any]:

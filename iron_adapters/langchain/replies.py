@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration
 
-from iron_adapters.langchain.messages import copied, fields_of, walk_fields
+from iron_adapters.langchain.messages import arguments_of, copied, fields_of, walk_fields
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_policy.exceptions import ContentBlocked
 from iron_policy.messages import ModelResponse, ToolCall, Usage
@@ -120,8 +119,7 @@ def tool_calls_of(message: BaseMessage) -> list[ToolCall]:
     """Return the tool calls that *message* asks for, broken ones among them."""
     broken = getattr(message, "invalid_tool_calls", ())
     return [
-        ToolCall(call["name"], orjson.dumps(call["args"], default=str).decode(), call["id"])
-        for call in getattr(message, "tool_calls", ())
+        ToolCall(call["name"], arguments_of(call), call["id"]) for call in getattr(message, "tool_calls", ())
     ] + [ToolCall(call["name"] or "", call["args"] or "", call["id"]) for call in broken]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from langchain_core.messages import BaseMessage, ToolMessage
 
-from iron_adapters.langchain.messages import fields_of, walk_fields
+from iron_adapters.langchain.messages import arguments_of, fields_of, walk_fields
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_policy.exceptions import PolicyDenied
 from iron_policy.messages import ToolCall
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def admitted_call(engine: PolicyEngine, request: ToolCallRequest) -> ToolCallRequest | ToolMessage:
     """Return the tool call as it may be made, or what the model is told instead."""
     call = request.tool_call
-    asked = ToolCall(call["name"], orjson.dumps(call["args"], default=str).decode(), call["id"])
+    asked = ToolCall(call["name"], arguments_of(call), call["id"])
     try:
         admitted = engine.admit_tool(asked)
     except PolicyDenied as denied:
