@@ -286,6 +286,8 @@ def _seam(client: Any, request: Any) -> Seam | None:
         return None
     named_below = _engine_of_transport(client, request)
     for found in applying:
+        if found.marked is not None:
+            found.marked.note_request()  # also where another seam acts for it: its hook must not charge the call again
         if is_claimed(found.engine if found.explicit else None):
             continue
         named = [named_below, *(other.engine for other in applying if other.explicit)]
@@ -334,7 +336,6 @@ def _acting(found: _Applying) -> Seam:
     marked, scope = found.marked, found.scope
     if marked is None:
         return Seam(found.engine, scope, as_status=False, charges=not is_charged(scope))
-    marked.note_request()
     if is_charged(scope):
         scope = found.engine.implicit_scope
     return Seam(found.engine, scope, as_status=False, own_terms=marked.own_terms)

@@ -1,5 +1,7 @@
 """What is judged is what is sent: parameters that a model was made with, or that are passed around LangChain's own."""
 
+from contextlib import nullcontext
+
 import pytest
 
 pytest.importorskip("langchain_openai")
@@ -11,6 +13,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
+from iron_adapters import govern, install
 from iron_adapters.langchain import IronCallbackHandler, IronChatModel, IronEmbeddings
 from iron_adapters.langchain.messages import Prompt
 from iron_adapters.langchain.requests import request_of
@@ -191,6 +194,41 @@ def test_two_policies_on_one_call_off_the_wire_are_both_kept_and_charged():
 
     assert whole == streamed == "Her address is [REDACTED_EMAIL]."
     assert len(settled(strict)) == len(settled(loose)) == 2
+
+
+@pytest.mark.parametrize(
+    "seams", [{"handler"}, {"model"}, {"handler", "model"}, {"handler", "model", "client"}]
+)
+@pytest.mark.parametrize("installed", [True, False], ids=["installed", "not"])
+def test_one_policy_at_many_seams_acts_once(double, seams, installed):
+    governing = engine(budgets=[{"scope": "global", "limit_usd": 1}])
+    bare = chat(double)
+    if "client" in seams:
+        govern(bare.root_client, governing)
+    model = IronChatModel.wrap(bare, governing) if "model" in seams else bare
+    callbacks = [IronCallbackHandler(governing)] if "handler" in seams else []
+
+    with install(governing) if installed else nullcontext():
+        model.invoke(f"Write to {ADDRESS}", {"callbacks": callbacks})
+
+    assert ADDRESS not in double.requests.last.text
+    assert [event.type for event in governing.recorder.sinks[0].events] == ["call.admitted", "call.settled"]
+
+
+@pytest.mark.parametrize("style", ["handler", "model"])
+def test_a_seam_without_a_policy_of_its_own_leaves_the_call_to_the_client_that_has_one(double, style):
+    governing = engine()
+    bare = chat(double)
+    govern(bare.root_client, governing)
+
+    if style == "handler":
+        reply = bare.invoke(f"Write to {ADDRESS}", {"callbacks": [IronCallbackHandler()]})
+    else:
+        reply = IronChatModel.wrap(bare).invoke(f"Write to {ADDRESS}")
+
+    assert ADDRESS in reply.text
+    assert ADDRESS not in double.requests.last.text
+    assert len(settled(governing)) == 1
 
 
 class Elsewhere(ChatOpenAI):
