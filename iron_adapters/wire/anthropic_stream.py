@@ -139,9 +139,10 @@ class MessagesStream(StreamRewriter):
         return self._push(index, text, partial(self._begin, index, kind, _DELTAS[kind]))
 
     def _begin(self, index: int, kind: str, field: str) -> OpenText:
-        in_json = kind == "input_json_delta"
-        name = str(self._blocks.get(index, {}).get("name")) if in_json else None
-        place = below(f"content[{index}]", "input" if in_json else field)
+        is_call = kind == "input_json_delta"
+        in_json = is_call or (self.in_json and kind == "text_delta")
+        name = str(self._blocks.get(index, {}).get("name")) if is_call else None
+        place = below(f"content[{index}]", "input" if is_call else field)
 
         def event(text: str) -> bytes:
             delta = {"type": kind, field: text}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from iron_adapters.wire.json_bodies import dump, restore_long_integers
+from iron_adapters.wire.json_bodies import dump, holds_json, restore_long_integers
 from iron_policy.exceptions import WireError
 from iron_policy.messages import ModelResponse
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from iron_adapters.wire.json_texts import JsonTexts
-    from iron_policy.messages import ModelRequest, Role, ToolCall, Usage
+    from iron_policy.messages import ModelRequest, Role, Text, ToolCall, Usage
 
 _ROLES: Mapping[str, Role] = {
     "system": "system",
@@ -28,6 +28,9 @@ _ROLES: Mapping[str, Role] = {
 }
 _FURTHER_MODELS = ("fallbacks", "models", "fallback_models")
 """Where a request names them: Anthropic's key, OpenRouter's, and the one that some gateways know."""
+_FORMATS = (("response_format", ""), ("text", "format"), ("output_config", "format"), ("output_format", ""))
+"""Where a request says that its answer is to be JSON: chat, responses, messages, and messages before."""
+_JSON_STARTS = frozenset("{[ \t\r\n")
 _RETRY_HEADER = "x-stainless-retry-count"
 
 
@@ -148,12 +151,31 @@ class WireResponse(_Body):
         model = document.get("model")
         self.response = ModelResponse(
             model=model if type(model) is str else None,
-            texts=tuple(texts.texts),
+            texts=tuple(map(as_answered, texts.texts)),
             tool_calls=tuple(tool_calls),
             finish_reasons=tuple(finish_reasons),
             usage=usage,
             pending=pending,
         )
+
+
+def as_answered(text: Text) -> Text:
+    """Return a text of a reply; one that is JSON is marked as such, so that it stays JSON where it is altered."""
+    said = text.text
+    if said[:1] not in _JSON_STARTS or text.in_json or not holds_json(said):
+        return text
+    return text._replace(in_json=True)
+
+
+def wants_json(document: Mapping[str, Any]) -> bool:
+    """Tell whether a request asks for an answer in JSON, in whatever dialect."""
+    for outer, inner in _FORMATS:
+        form = document.get(outer)
+        if inner and type(form) is dict:
+            form = form.get(inner)
+        if type(form) is dict and str(form.get("type")).startswith("json"):
+            return True
+    return False
 
 
 def model_of(document: Mapping[str, Any], default: str | None = None) -> str:

@@ -21,6 +21,7 @@ from iron_adapters.wire import (
     refusals,
 )
 from iron_adapters.wire.anthropic_stream import MessagesStream
+from iron_adapters.wire.bodies import wants_json
 from iron_adapters.wire.openai_chat_stream import ChatStream
 from iron_adapters.wire.openai_responses_stream import ResponsesStream
 from iron_policy.exceptions import WireError
@@ -120,7 +121,9 @@ class Codec:
         """
         if self._stream is None:
             raise WireError(f"the reply is a stream, and {self.name!r} has none: it cannot be read")
-        return self._stream(review, hide_usage=request.hide_usage)
+        rewriter = self._stream(review, hide_usage=request.hide_usage)
+        rewriter.in_json = wants_json(request.document)
+        return rewriter
 
     def refusal(self, denied: PolicyDenied) -> tuple[int, dict[str, str], bytes]:
         """Return status, headers and body that refuse a request."""

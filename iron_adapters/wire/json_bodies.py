@@ -57,6 +57,14 @@ def load_reply(body: bytes, what: str = "the reply") -> tuple[dict[str, Any], bo
     return document, exact and keeps_every_string(body, document, what)
 
 
+def holds_json(text: str) -> bool:
+    """Tell whether *text* is a JSON object or list."""
+    try:
+        return type(orjson.loads(text)) in {dict, list}
+    except orjson.JSONDecodeError:
+        return False
+
+
 def _parsed(raw: bytes) -> Any:
     try:
         return orjson.loads(raw)

@@ -188,7 +188,8 @@ class ChatStream(StreamRewriter):
         """Open the channel of a text, whose *path* leads to it in the delta."""
         place = below(f"choices[{number}].message", path[0].partition(".")[0])
         if len(path) == 1:
-            return OpenText(Channel(place), lambda text: self._chunk(number, {path[0]: text}))
+            channel = Channel(place, in_json=self.in_json and path[0] == "content")
+            return OpenText(channel, lambda text: self._chunk(number, {path[0]: text}))
         key, position, kind, field = path
         top, *inner = key.split(".")
         if kind is None and position is None:
@@ -206,10 +207,8 @@ class ChatStream(StreamRewriter):
                 part = {"type": name, name: [part]}
             return self._chunk(number, {top: [part]})
 
-        return OpenText(
-            Channel(f"choices[{number}].message.{key}[{position}].{below('', field.partition('.')[0])}"),
-            event,
-        )
+        where = f"choices[{number}].message.{key}[{position}].{below('', field.partition('.')[0])}"
+        return OpenText(Channel(where, in_json=self.in_json and top == "content"), event)
 
     # -- tool calls ----------------------------------------------------------------------------------------
 

@@ -162,7 +162,8 @@ class ResponsesStream(StreamRewriter):
         field = f".{kind.field}" if kind.part_type else ""
         item = self._items.get(key[1], {})
         name = name_of(item) if str(item.get("type")).endswith("_call") else None
-        return Channel(f"output[{key[1]}].{kind.place}{inner}{field}", "assistant", name, kind.in_json)
+        in_json = kind.in_json or (self.in_json and base == "response.output_text")
+        return Channel(f"output[{key[1]}].{kind.place}{inner}{field}", "assistant", name, in_json)
 
     def _text_done(self, base: str, document: dict[str, Any]) -> tuple[bytes, bool]:
         key = self._key(base, document)

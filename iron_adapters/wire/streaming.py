@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
+from iron_adapters.wire.bodies import as_answered
 from iron_adapters.wire.json_bodies import dump, load_reply
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.sse import Event, EventParser
@@ -59,6 +60,7 @@ class StreamRewriter(ABC):
         input_usage: what it has reported of its input, also where it broke off before it told the rest.
         pending: whether the provider goes on without a listener, and bills what nobody here will see.
         model: the model that answered.
+        in_json: whether the request asked for an answer in JSON.
         output_characters: how many characters of text the model has sent.
         error: whether the provider reported an error within the stream.
         unsent: after a refusal, what had been released of the bytes fed last.
@@ -70,6 +72,7 @@ class StreamRewriter(ABC):
         self.usage: Usage | None = None
         self.input_usage: Usage | None = None
         self.pending = False
+        self.in_json = False
         self.model: str | None = None
         self.output_characters = 0
         self.error = False
@@ -170,7 +173,10 @@ class StreamRewriter(ABC):
         """Review all texts that *walk* lists, each as a whole; tell whether any was altered."""
         texts = JsonTexts(parse_json=False)
         walk(texts)
-        return bool(texts.texts) and texts.rewrite([self._whole_text(text) for text in texts.texts])
+        if not texts.texts:
+            return False
+        found = map(as_answered, texts.texts) if self.in_json else texts.texts
+        return texts.rewrite([self._whole_text(text) for text in found])
 
     def _whole_text(self, text: Text) -> str:
         """Review a whole text; one that the stream says again was reviewed before."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from iron_policy.exceptions import ContentBlocked
+from iron_policy.redact.json_places import JsonPlace
 from iron_policy.redact.tokens import masked, redacted, unescaped
 from iron_policy.verdicts import REWRITING
 
@@ -44,9 +45,12 @@ def replaced(
     vault: Vault,
     *,
     between: Callable[[str], str],
-    in_json: bool = False,
+    json_place: JsonPlace | None = None,
 ) -> str:
-    """Return *text* with findings replaced and what lies between them passed through *between*."""
+    """Return *text* with findings replaced and what lies between them passed through *between*.
+
+    *json_place* tells that *text* is a raw piece of JSON, and how far that was read before it; it is read on.
+    """
     pieces = []
     position = 0
     for finding in findings:
@@ -54,8 +58,15 @@ def replaced(
         if action in REWRITING:
             pieces.append(between(text[position : finding.start]))
             value = text[finding.start : finding.end]
-            pieces.append(_standin(action, finding.kind, value, vault, in_json=in_json))
+            standin = _standin(action, finding.kind, value, vault, in_json=json_place is not None)
+            if json_place is not None:
+                json_place.read(text[position : finding.start])
+                standin = json_place.quoted(standin, value)
+                json_place.read(value)
+            pieces.append(standin)
             position = finding.end
+    if json_place is not None:
+        json_place.read(text[position:])
     pieces.append(between(text[position:]))
     return "".join(pieces)
 
@@ -92,7 +103,9 @@ def review_text(
         return (vault.restore(text, in_json=in_json) if restore else text), findings
     refuse_blocked(findings, action_of)
     between = restorer(vault, restore=restore, in_json=in_json)
-    return replaced(text, findings, action_of, vault, between=between, in_json=in_json), findings
+    return replaced(
+        text, findings, action_of, vault, between=between, json_place=JsonPlace() if in_json else None
+    ), findings
 
 
 def refuse_blocked(findings: Sequence[Finding], action_of: Mapping[str, Action]) -> None:

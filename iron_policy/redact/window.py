@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from iron_policy.detect.scanner import LOOKBACK
+from iron_policy.redact.json_places import JsonPlace
 from iron_policy.redact.rewrite import refuse_blocked, replaced, restorer
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class StreamWindow:
         self._scanner = scanner
         self._action_of = action_of
         self._vault = vault
-        self._in_json = in_json
+        self._json_place = JsonPlace() if in_json else None
         self._between = restorer(vault, restore=restore, in_json=in_json)
         self._text = ""
         self._released = 0
@@ -100,7 +101,7 @@ class StreamWindow:
             self._action_of,
             self._vault,
             between=self._between,
-            in_json=self._in_json,
+            json_place=self._json_place,
         )
         self._forget(frontier)
         return released
