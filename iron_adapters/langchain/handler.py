@@ -180,9 +180,7 @@ class IronCallbackHandler(RunCallbacks):
             request=request,
         )
         if not reaches_wire(serialized, kind):
-            if judged.rewrites:
-                engine.refuse(judged, unreachable("the request needs rewriting"))
-            marked.watched = Watched(engine.admit(request, scope=scope))
+            marked.watched = _watched(marked)
         mark.set(marked)
         self._marks[run_id] = marked
 
@@ -192,6 +190,13 @@ class IronCallbackHandler(RunCallbacks):
             marked.over = True
             mark.set(live_mark())
         return marked
+
+
+def _watched(marked: CallMark) -> Watched:
+    engine = marked.engine
+    if marked.judged.rewrites:
+        engine.refuse(marked.judged, unreachable("the request needs rewriting"))
+    return Watched(engine.admit(marked.request, scope=marked.scope))
 
 
 def _marks_above(found: Mark | None) -> Iterator[CallMark]:
