@@ -37,13 +37,7 @@ if TYPE_CHECKING:
     from iron_policy.messages import Role
 
 _LIMITS = ("max_tokens",)
-_SETTINGS = frozenset({
-    "model", "stream", "tool_choice", "thinking", "service_tier", "container", "context_management", "inference_geo",
-    "betas", "speed", "cache_control", "mcp_servers", "compaction", "diagnostics", "billing_policy", "thread",
-    "fallback_credit_token",
-})  # fmt: skip
 _MESSAGE_KEYS = frozenset({"id", "type", "role", "model", "usage", "content"})
-_TEXTUAL = frozenset({str, list, dict})
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _CLIENT_TOOLS = ("bash_", "text_editor_", "computer_", "memory_", "browser_")
 _TOOL_PROMPT_TOKENS = 1_000
@@ -80,8 +74,8 @@ def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) ->
     """
     document = load_request(body)
     texts = JsonTexts()
-    for key, value in document.items():
-        if key != "model" and (type(value) in _TEXTUAL or key not in _SETTINGS):
+    for key in document:
+        if key != "model":
             _walk_top(texts, document, key)
     model = model_of(document)
     tools = document.get("tools")

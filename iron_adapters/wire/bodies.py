@@ -151,7 +151,7 @@ class WireResponse(_Body):
         model = document.get("model")
         self.response = ModelResponse(
             model=model if type(model) is str else None,
-            texts=tuple(map(as_answered, texts.texts)),
+            texts=tuple([as_answered(text) if text[0][:1] in _JSON_STARTS else text for text in texts.texts]),
             tool_calls=tuple(tool_calls),
             finish_reasons=tuple(finish_reasons),
             usage=usage,
@@ -162,7 +162,7 @@ class WireResponse(_Body):
 def as_answered(text: Text) -> Text:
     """Return a text of a reply; one that is JSON is marked as such, so that it stays JSON where it is altered."""
     said = text.text
-    if said[:1] not in _JSON_STARTS or text.in_json or not holds_json(said):
+    if text.in_json or not holds_json(said):
         return text
     return text._replace(in_json=True)
 

@@ -46,15 +46,19 @@ def load_reply(body: bytes, what: str = "the reply") -> tuple[dict[str, Any], bo
     Raises:
         WireError: *body* is no JSON object, or is nested deeper than 254 levels.
     """
-    document = _parsed(body)
-    exact = document is not _UNREADABLE
-    if not exact:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        document = _UNREADABLE
+    if type(document) is dict:
+        return document, keeps_every_string(body, document, what)
+    if document is _UNREADABLE:
         document = _parsed_leniently(body)
     if document is _UNREADABLE:
         raise WireError(f"{what} is no JSON that can be read")
     if type(document) is not dict:
         raise WireError(f"{what} is no JSON object")
-    return document, exact and keeps_every_string(body, document, what)
+    return document, False
 
 
 def holds_json(text: str) -> bool:
@@ -95,7 +99,7 @@ def keeps_every_string(raw: bytes, document: Any, what: str = "the body") -> boo
     except orjson.JSONEncodeError:
         raise WireError(f"{what} is nested too deeply: use at most 254 levels") from None
     quotes = raw.count(b'"')
-    if b"\\u0022" in raw:
+    if b"\\" in raw and b"\\u0022" in raw:
         # Not those behind a backslash of their own: they are a word.
         quotes += raw.replace(b"\\\\", b"").count(b"\\u0022")
     return written.count(b'"') == quotes

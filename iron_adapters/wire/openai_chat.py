@@ -42,7 +42,9 @@ REPLY_KEYS = frozenset({
     "id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "obfuscation",
 })  # fmt: skip
 """What a reply says of itself."""
-_CHOICE_KEYS = frozenset({"index", "message", "logprobs"})
+_READ_KEYS = frozenset({"index", "message", "logprobs"})
+_CHOICE_KEYS = _READ_KEYS | {"finish_reason"}
+_REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call", None)
 _TEXTUAL = frozenset({str, list, dict})
 
 
@@ -194,7 +196,8 @@ def read_response(body: bytes) -> WireResponse:
     reasons: list[str] = []
     for index, choice in enumerate(choices_of(texts, document)):
         _read_choice(texts, choice, index, calls, reasons)
-    texts.walk_rest(document, REPLY_KEYS, "assistant", "")
+    if not document.keys() <= REPLY_KEYS:
+        texts.walk_rest(document, REPLY_KEYS, "assistant", "")
     return WireResponse(
         body,
         document,
@@ -212,10 +215,13 @@ def choices_of(texts: JsonTexts, document: dict[str, Any]) -> list[dict[str, Any
     if type(choices) is not list:
         texts.walk(document, "choices", "assistant", "choices") if choices else None
         return []
+    found = []
     for index, choice in enumerate(choices):
-        if type(choice) is not dict:
+        if type(choice) is dict:
+            found.append(choice)
+        else:
             texts.walk(choices, index, "assistant", f"choices[{index}]")
-    return [choice for choice in choices if type(choice) is dict]
+    return found
 
 
 def _read_choice(
@@ -227,11 +233,12 @@ def _read_choice(
         walk_message(texts, message, "assistant", f"choices[{index}].message")
         if "tool_calls" in message or "function_call" in message:
             calls.extend(tool_calls_of(message))
-        texts.walk_rest(choice, _CHOICE_KEYS, "assistant", f"choices[{index}]")
-    else:
-        texts.walk_rest(choice, _CHOICE_KEYS - {"message"}, "assistant", f"choices[{index}]")
-    if type(reason := choice.get("finish_reason")) is str:
+    reason = choice.get("finish_reason")
+    if type(reason) is str:
         reasons.append(reason)
+    if type(message) is not dict or reason not in _REASONS or not choice.keys() <= _CHOICE_KEYS:
+        known = _READ_KEYS if type(message) is dict else _READ_KEYS - {"message"}
+        texts.walk_rest(choice, known, "assistant", f"choices[{index}]")
     if choice.get("logprobs"):
         texts.when_changed(first, lambda: choice.update(logprobs=None))
 

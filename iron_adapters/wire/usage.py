@@ -22,12 +22,18 @@ def openai_usage(usage: Any, service_tier: Any = None, *, makes_output: bool = T
     """
     if type(usage) is not dict:
         return None
-    total = _count(usage, "prompt_tokens", "input_tokens")
-    output = _count(usage, "completion_tokens", "output_tokens") if makes_output else 0
+    total, output = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if not (
+        type(total) is int and type(output) is int and 0 < total <= _MOST and 0 < output <= _MOST
+    ):  # nearly never
+        total = _count(total, usage.get("input_tokens"))
+        output = _count(output, usage.get("output_tokens")) if makes_output else 0
     if total is None or output is None or not total + output:
         return None
-    given = _counts(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
-    made = _counts(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
+    given = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    made = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+    given = _counts(given) if given else {}
+    made = _counts(made) if made else {}
     if not given and not made:  # most replies: details are missing, or all nought
         return Usage(uncached_input_tokens=total, output_tokens=output, service_tier=word(service_tier))
     read = min(given.get("cached_tokens", 0), total)
@@ -111,11 +117,8 @@ def whole_number(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value <= _MOST else None
 
 
-def _count(usage: dict[str, Any], name: str, other_name: str) -> int | None:
-    value = usage.get(name)
-    if type(value) is int and 0 < value <= _MOST:  # as nearly always
-        return value
-    return whole_number(value or usage.get(other_name, value))
+def _count(value: Any, under_other_name: Any) -> int | None:
+    return whole_number(value or (value if under_other_name is None else under_other_name))
 
 
 def _counts(usage: Any) -> dict[str, int]:
