@@ -9,7 +9,6 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING, NamedTuple
 
-from iron_adapters.json_answers import JsonAnswers, asks_for_json
 from iron_adapters.wire import PASS, codec_for
 from iron_policy.exceptions import EndpointNotAllowed, PolicyDenied, WireError
 
@@ -48,7 +47,6 @@ class Exchange:
         self.codec = codec
         self.call = call
         self._wire = wire
-        self._review = JsonAnswers(call) if asks_for_json(wire.document) else call
         self.body = self._outgoing()
 
     @classmethod
@@ -97,7 +95,7 @@ class Exchange:
             wire = self.codec.read_response(body)
             response = wire.response
             try:
-                texts = self._review.review(response)
+                texts = call.review(response)
             finally:
                 call.settle(
                     response.usage,
@@ -114,7 +112,7 @@ class Exchange:
 
     def stream(self) -> StreamExchange:
         """Return what turns a streamed reply into the one that the caller may see."""
-        return StreamExchange(self.call, self.codec.stream(self._review, self._wire))
+        return StreamExchange(self.call, self.codec.stream(self.call, self._wire))
 
     def refused_by_provider(self, status: int) -> None:
         """End a call that the provider answered with an error; it bills none of those."""
