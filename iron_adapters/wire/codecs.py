@@ -9,7 +9,6 @@ from __future__ import annotations
 from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
-from urllib.parse import unquote
 
 from iron_adapters.wire import (
     anthropic_messages,
@@ -89,7 +88,7 @@ class Codec:
         """Read a request, whose headers have lower-case names.
 
         *provider_name* is the upstream's name, where it is not the provider whose dialect it speaks. *path* is the
-        URL's: it may name a deployment, which then chooses the model.
+        URL's, decoded: it may name a deployment, which then chooses the model.
 
         Raises:
             WireError: it cannot be read, so it must not be sent.
@@ -136,7 +135,7 @@ class Codec:
 
 def _deployment_of(path: str) -> str:
     """Return the deployment that *path* names, as Azure's does: ``/openai/deployments/NAME/chat/completions``."""
-    return unquote(path.partition(_DEPLOYMENTS)[2].partition("/")[0])
+    return path.partition(_DEPLOYMENTS)[2].partition("/")[0]
 
 
 class Pass(Enum):

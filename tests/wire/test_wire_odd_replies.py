@@ -115,7 +115,7 @@ def test_a_url_that_names_a_deployment_tells_which():
         return codec.read_request(body, {}, path=path).request.deployment_name
 
     assert named("/openai/deployments/gpt-4-turbo/chat/completions") == "gpt-4-turbo"
-    assert named("/openai/deployments/my%20own/chat/completions") == "my own"
+    assert named("/openai/deployments/my own/chat/completions") == "my own"
     assert named("/openai/deployments/gpt-4o-mini/chat/completions") is None
     assert named("/v1/chat/completions") is None
     assert codec.read_request(body, {}).request.deployment_name is None
