@@ -104,6 +104,8 @@ class Scope:
         self.labels: Mapping[str, str] = parent.labels if parent else {}
         """What else the record is to say of calls made here, by attribute."""
         self.accounts_by_engine: dict[PolicyEngine, tuple[Account, ...]] = {}
+        self.parts: dict[object, Scope] = {}
+        """Scopes that seams have made of this one for names of their own, by seam: they live as long as it does."""
         self._retries_due = 0
         self._sums = Tally()
         self._findings = Tally()

@@ -37,7 +37,6 @@ class Runs:
         self._names: dict[str, Any] = {key: name for key, name in names.items() if name is not None}
         # A run that LangChain does not tell the end of takes its id with it.
         self._scopes: weakref.WeakKeyDictionary[UUID, Scope] = weakref.WeakKeyDictionary()
-        self._named: weakref.WeakKeyDictionary[Scope, Scope] = weakref.WeakKeyDictionary()
         self._bare: weakref.WeakKeyDictionary[PolicyEngine, Scope] = weakref.WeakKeyDictionary()
 
     def begin(self, run_id: UUID, parent_run_id: UUID | None) -> None:
@@ -70,9 +69,9 @@ class Runs:
     def _with_names(self, engine: PolicyEngine, enclosing: Scope) -> Scope:
         if not self._names:
             return enclosing
-        scope = self._named.get(enclosing)
+        scope = enclosing.parts.get(self)
         if scope is None:
-            scope = self._named[enclosing] = engine.scope(**self._names)
+            scope = enclosing.parts[self] = engine.scope(**self._names, counts_loops=enclosing.counts_loops)
         return scope
 
 

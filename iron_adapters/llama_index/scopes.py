@@ -26,7 +26,6 @@ class Scopes:
         self._governor = Governor(policy)
         self.explicit_engine = self._governor.explicit_engine
         self._names: dict[str, Any] = {key: name for key, name in names.items() if name is not None}
-        self._named: weakref.WeakKeyDictionary[Scope, Scope] = weakref.WeakKeyDictionary()
         self._bare: weakref.WeakKeyDictionary[PolicyEngine, Scope] = weakref.WeakKeyDictionary()
 
     def engine_and_scope(self) -> tuple[PolicyEngine, Scope]:
@@ -39,6 +38,6 @@ class Scopes:
             return engine, self._bare[engine]
         if not self._names:
             return engine, enclosing
-        if enclosing not in self._named:
-            self._named[enclosing] = engine.scope(**self._names)
-        return engine, self._named[enclosing]
+        if self not in enclosing.parts:
+            enclosing.parts[self] = engine.scope(**self._names, counts_loops=enclosing.counts_loops)
+        return engine, enclosing.parts[self]
