@@ -15,6 +15,9 @@ from iron_policy.detect.linear import encode, linear
 LONGEST_OPEN: Final = 4096
 """A stretch without an end is decided behind this many characters: no finding in it is longer."""
 
+_IN_GROUPS: Final = "0123456789+()./:- "
+_LONGEST_GROUPS: Final = 80
+
 _STANDIN_START: Final = r"[<\[](?:[A-Z][A-Z0-9_a-z:]{0,100})?"
 _ATOM_OPEN: Final = f"[{ATOM}]+"
 # Numbers and identifiers written in groups; capitals and dashes also open a PEM block.
@@ -50,4 +53,11 @@ class Holding:
         data = encode(tail)
         match = self._open.search(data)
         held = 0 if match is None else len(data[match.span()[0] :].decode("utf-8", "surrogatepass"))
-        return max(start, len(text) - max(held, self._width))
+        place = _start_of_groups(text, len(text) - held, start) if held else len(text)
+        return max(start, min(place, len(text) - self._width))
+
+
+def _start_of_groups(text: str, place: int, start: int) -> int:
+    """Return where the groups of digits begin that reach to *place*: a number is decided as a whole, or not yet."""
+    before = text[max(start, place - _LONGEST_GROUPS) : place]
+    return place - (len(before) - len(before.rstrip(_IN_GROUPS)))

@@ -243,3 +243,14 @@ def test_a_delta_costs_microseconds_however_much_has_come():
     for chunk in chunks:
         window.push(chunk)
     assert (time.process_time() - start) / len(chunks) < 200e-6
+
+
+@pytest.mark.parametrize("text", ["+44 20 7123 4567-the ", "call +49 (0)30 901820-x now", "(212) 555-0187-t"])
+def test_a_number_is_never_taken_up_in_its_middle(text):
+    scanner, actions = Scanner(), {"PHONE": "redact"}
+    window = StreamWindow(scanner=scanner, action_of=actions, vault=Vault(b"k" * 32), restore=False)
+
+    pieces = [window.push(character) for character in text]
+
+    whole, _ = review_text(text, scanner=scanner, action_of=actions, vault=Vault(b"k" * 32), restore=False)
+    assert "".join([*pieces, window.finish()]) == whole
