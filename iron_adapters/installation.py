@@ -108,16 +108,16 @@ def install(policy: PolicyLike = None) -> Installation:
     for name in present:
         import_module(name)
     ensure_patched()
-    _installed = governor
-    set_default_engine(governor.engine_and_scope()[0])
-    done = Installation(governor)
-    if done.not_covered and _is_strict(governor.engine_and_scope()[0].policy):
+    done, engine = Installation(governor), governor.engine_and_scope()[0]
+    if done.not_covered and _is_strict(engine.policy):
         warnings.warn(
             f"calls through {', '.join(done.not_covered)} are not governed; this policy caps or blocks, and they would "
             "pass it by",
             UngovernedWarning,
             stacklevel=2,
         )
+    _installed = governor
+    set_default_engine(engine)
     return done
 
 

@@ -36,6 +36,8 @@ def pytest_configure(config):
         import conformance
 
         config.pluginmanager.register(conformance.Recorder(pathlib.Path(path)))
+    # Rightly said wherever litellm has loaded boto3; the tests that are about it look for it themselves.
+    config.addinivalue_line("filterwarnings", r"ignore:calls through .* are not governed:UserWarning")
     # The SDK says this of models that are still served; what a model is called is not what is tested.
     config.addinivalue_line("filterwarnings", r"ignore:The model '.*' is deprecated:DeprecationWarning")
 

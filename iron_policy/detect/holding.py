@@ -16,6 +16,7 @@ LONGEST_OPEN: Final = 4096
 """A stretch without an end is decided behind this many characters: no finding in it is longer."""
 
 _IN_GROUPS: Final = "0123456789+()./:- "
+_BETWEEN_GROUPS: Final = ")./:- "
 _LONGEST_GROUPS: Final = 80
 
 _STANDIN_START: Final = r"[<\[](?:[A-Z][A-Z0-9_a-z:]{0,100})?"
@@ -60,4 +61,4 @@ class Holding:
 def _start_of_groups(text: str, place: int, start: int) -> int:
     """Return where the groups of digits begin that reach to *place*: a number is decided as a whole, or not yet."""
     before = text[max(start, place - _LONGEST_GROUPS) : place]
-    return place - (len(before) - len(before.rstrip(_IN_GROUPS)))
+    return place - len(before[len(before.rstrip(_IN_GROUPS)) :].lstrip(_BETWEEN_GROUPS))
