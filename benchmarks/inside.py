@@ -48,7 +48,9 @@ def clean_text(size: int) -> str:
 
 
 def _without_addresses(text: str) -> str:
-    return "\n".join(line for line in text.splitlines() if "@" not in line and "://" not in line)
+    return "\n".join(
+        line for line in text.splitlines() if "@" not in line and "://" not in line and line.isascii()
+    )
 
 
 def _scan_rows() -> Iterator[Row]:
@@ -58,7 +60,13 @@ def _scan_rows() -> Iterator[Row]:
     planted = "".join(
         clean[i * piece : (i + 1) * piece - 40] + f" {_PLANTED[i % len(_PLANTED)]} " for i in range(50)
     )
-    for what, text, must in (("clean, 100 KB", clean, 500), ("50 hits in 100 KB", planted, 100)):
+    accented = clean.replace("the ", "thé ", 200)
+    samples = (
+        ("clean, 100 KB", clean, 500),
+        ("clean, 100 KB, 200 letters not ASCII", accented, 500),
+        ("50 hits in 100 KB", planted, 100),
+    )
+    for what, text, must in samples:
         seconds = per_call(lambda text=text: scanner.scan(text), calls=20)
         found = len(scanner.scan(text))
         rate = len(text.encode()) / seconds / 1e6
