@@ -52,6 +52,10 @@ class Desk:
     store: ResponseStore = field(default_factory=ResponseStore)
     numbers: count[int] = field(default_factory=count)
 
+    def start_new_bill(self) -> None:
+        """Bill what comes on a new bill; streams that still run are billed on the one they began on."""
+        self.bill = Bill()
+
     def models_of(self, dialect: Dialect) -> Mapping[str, str]:
         """Return the models that *dialect*'s provider has."""
         return self.settings.openai_models if dialect.name == "openai" else self.settings.anthropic_models

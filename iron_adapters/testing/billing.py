@@ -93,12 +93,6 @@ class Bill:
             total = _sum(total, usage)
         return total
 
-    def clear(self) -> None:
-        """Start a new bill. Streams that still run are billed on it from here on."""
-        with self._lock:
-            self._accounts.clear()
-            self._lines.clear()
-
 
 def _sum(one: Usage, other: Usage) -> Usage:
     """Return the counts of both together; a sum has no tier."""

@@ -188,7 +188,7 @@ class ProviderDouble:
         """Forget scripts, faults, requests, bill and stored responses, and turn every knob back."""
         self._desk.script.clear()
         self._desk.requests.clear()
-        self._desk.bill.clear()
+        self._desk.start_new_bill()
         self._desk.store.clear()
         self.pace()
         self.rechunk(None)
