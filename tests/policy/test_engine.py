@@ -261,7 +261,9 @@ def test_an_sdk_that_retries_does_not_use_up_the_runs_calls():
 
     with governing.run():
         governing.admit(asking()).fail("500", sent=False)
-        governing.admit(asking(retry_count=1)).fail("500", sent=False)
+        retry = governing.admit(asking(retry_count=1))
+        assert retry.admitted
+        retry.fail("500", sent=False)
 
 
 def test_the_same_tool_call_again_and_again_is_stopped():

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from iron_adapters.testing import count_tokens
 
-CLAUDE = "claude-haiku-4-5"
+CLAUDE_MODEL = "claude-haiku-4-5"
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}
 ADD = {"name": "add", "input_schema": SCHEMA}
 
@@ -21,7 +21,9 @@ def client(double):
 def ask(client):
     def send(text="Hello there", **more):
         messages = more.pop("messages", [{"role": "user", "content": text}])
-        return client.messages.create(**{"model": CLAUDE, "max_tokens": 100, "messages": messages, **more})
+        return client.messages.create(
+            **{"model": CLAUDE_MODEL, "max_tokens": 100, "messages": messages, **more}
+        )
 
     return send
 
@@ -39,7 +41,7 @@ def test_a_stream_accumulates_to_the_whole_message(ask, client):
     more = {"tools": [ADD], "thinking": {"type": "enabled", "budget_tokens": 1024}}
     whole = ask("add 3 + 4", **more)
     messages = [{"role": "user", "content": "add 3 + 4"}]
-    with client.messages.stream(model=CLAUDE, max_tokens=100, messages=messages, **more) as stream:
+    with client.messages.stream(model=CLAUDE_MODEL, max_tokens=100, messages=messages, **more) as stream:
         streamed = stream.get_final_message()
 
     assert [block.type for block in streamed.content] == ["thinking", "tool_use"]
@@ -122,7 +124,7 @@ def test_a_structured_answer_is_an_instance_of_its_schema(ask):
 def test_counting_gives_what_the_message_is_billed(ask, client):
     messages = [{"role": "user", "content": "Grüße 你好, how many tokens is this?"}]
 
-    counted = client.messages.count_tokens(model=CLAUDE, messages=messages, tools=[ADD])
+    counted = client.messages.count_tokens(model=CLAUDE_MODEL, messages=messages, tools=[ADD])
     assert counted.input_tokens == ask(messages=messages, tools=[ADD]).usage.input_tokens
 
 

@@ -5,7 +5,7 @@ import openai
 import pytest
 
 PROMPT = [{"role": "user", "content": "Answer with one short sentence: what is a ledger?"}]
-GPT, CLAUDE = "gpt-4o-mini", "claude-haiku-4-5"
+GPT, CLAUDE_MODEL = "gpt-4o-mini", "claude-haiku-4-5"
 
 
 @pytest.fixture
@@ -94,16 +94,16 @@ def test_a_refused_key_is_an_authentication_error(cassette):
 
 
 def test_a_message_has_text_usage_and_a_dated_model(cassette, anthropic_client):
-    message = anthropic_client.messages.create(model=CLAUDE, max_tokens=200, messages=PROMPT)
+    message = anthropic_client.messages.create(model=CLAUDE_MODEL, max_tokens=200, messages=PROMPT)
 
     assert message.content[0].text
     assert message.stop_reason == "end_turn"
-    assert message.model.startswith(f"{CLAUDE}-20")
+    assert message.model.startswith(f"{CLAUDE_MODEL}-20")
     assert message.usage.output_tokens > 0
 
 
 def test_a_streamed_message_accumulates_to_a_whole_one(cassette, anthropic_client):
-    with anthropic_client.messages.stream(model=CLAUDE, max_tokens=200, messages=PROMPT) as stream:
+    with anthropic_client.messages.stream(model=CLAUDE_MODEL, max_tokens=200, messages=PROMPT) as stream:
         texts = list(stream.text_stream)
         message = stream.get_final_message()
 
@@ -115,7 +115,7 @@ async def test_an_async_message_uses_the_tool_it_is_given(cassette):
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     async with anthropic.AsyncAnthropic(max_retries=0) as client:
         message = await client.messages.create(
-            model=CLAUDE,
+            model=CLAUDE_MODEL,
             max_tokens=200,
             messages=[{"role": "user", "content": "What is the weather in 'Rome'?"}],
             tools=[{"name": "get_weather", "input_schema": schema}],
@@ -128,7 +128,9 @@ async def test_an_async_message_uses_the_tool_it_is_given(cassette):
 
 async def test_an_async_stream_of_message_events_stops_with_a_reason(cassette):
     async with anthropic.AsyncAnthropic(max_retries=0) as client:
-        stream = await client.messages.create(model=CLAUDE, max_tokens=200, messages=PROMPT, stream=True)
+        stream = await client.messages.create(
+            model=CLAUDE_MODEL, max_tokens=200, messages=PROMPT, stream=True
+        )
         events = [event async for event in stream]
 
     assert events[0].type == "message_start"
