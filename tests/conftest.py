@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 
 import pytest
 from loopback_only import loopback_only
@@ -24,6 +25,9 @@ def _clean_environment():
 
 
 _clean_environment()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Whoever runs the tests in the background has it ignored, and every process below would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
