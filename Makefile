@@ -67,7 +67,7 @@ bench: .venv-bench/.made  ## Measure, and write benchmarks/results/
 lock: .venv-uv/bin/uv  ## Resolve requirements/*.txt anew from pyproject.toml
 	echo 'uv' | $(COMPILE) --upgrade -o requirements/uv.txt -
 	$(COMPILE) --upgrade -o requirements/test.txt --extra all --extra demo --group test pyproject.toml
-	$(subst --universal,,$(COMPILE)) --upgrade -o requirements/frameworks.txt --extra crewai --extra llama-index --extra testing --extra compression --extra cli --group frameworks pyproject.toml
+	$(subst --universal,,$(COMPILE)) --upgrade -o requirements/frameworks.txt --extra crewai --extra llama-index --extra testing --extra compression --extra cli --extra router --group frameworks pyproject.toml
 	$(COMPILE) -o requirements/demo.txt -c requirements/test.txt --extra demo pyproject.toml
 	$(COMPILE) --upgrade -o requirements/lint.txt -c requirements/test.txt --extra all --extra demo --group test --group lint pyproject.toml
 	$(COMPILE) --upgrade -o requirements/bench.txt -c requirements/test.txt --extra all --extra demo --group bench pyproject.toml

@@ -18,6 +18,7 @@
     │   ├── UnknownPrice       a budget applies and the model has no price
     │   └── GovernanceFailed   a detector or a store failed, and the policy fails closed
     ├── WireError          a body that cannot be read
+    │   └── Untranslatable     a field that the other provider has no equal for
     └── UpstreamError      the provider could not be reached, or answered nonsense
 
 No message holds a prompt, a completion or a key.
@@ -51,6 +52,20 @@ class WireError(IronError):
     """A provider's body cannot be read, so nothing was sent or handed on."""
 
     code = "unreadable"
+
+
+class Untranslatable(WireError):  # noqa: N818 - what the body is
+    """A request says something that the other provider's dialect cannot, so nothing was sent.
+
+    Attributes:
+        param: the field, as the providers name it, such as ``messages[2].content[0].type``.
+    """
+
+    code = "untranslatable"
+
+    def __init__(self, message: str, param: str = "") -> None:
+        super().__init__(message)
+        self.param = param
 
 
 class UpstreamError(IronError):
