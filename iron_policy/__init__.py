@@ -19,6 +19,7 @@ from iron_policy.exceptions import (
     RunStopped,
     ToolNotAllowed,
     UnknownPrice,
+    Untranslatable,
     UpstreamError,
     WireError,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Scope",
     "ToolNotAllowed",
     "UnknownPrice",
+    "Untranslatable",
     "UpstreamError",
     "WireError",
     "current_scope",
