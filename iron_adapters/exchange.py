@@ -6,7 +6,6 @@ that ends well, badly or half-way. Transports, the patch of httpx and the router
 
 from __future__ import annotations
 
-import fnmatch
 from typing import TYPE_CHECKING, NamedTuple
 
 from iron_adapters.wire import PASS, codec_for
@@ -60,24 +59,46 @@ class Exchange:
             PolicyDenied: nothing may be sent.
             WireError: the body cannot be read, so nothing may be sent.
         """
+        read = cls.read(engine, sent)
+        return None if read is None else cls.admitted(engine, scope, *read, charges=sent.charges)
+
+    @staticmethod
+    def read(engine: PolicyEngine, sent: Sent) -> tuple[Codec, WireRequest] | None:
+        """Read one request, so that somebody can look where it is to go before it is judged.
+
+        Returns:
+            What :meth:`admitted` takes; ``None`` where the request passes as it is.
+
+        Raises:
+            PolicyDenied: nobody here can read what the endpoint takes, so nothing may be sent.
+            WireError: the body cannot be read, so nothing may be sent.
+        """
         codec = codec_for(sent.method, sent.path)
         if codec is PASS:
             return None
         if codec is None:
-            if any(fnmatch.fnmatchcase(sent.path, pattern) for pattern in engine.policy.access.endpoints):
-                return None
-            if not engine.enforces:
+            if not engine.enforces or engine.lets_pass(sent.path):
                 return None
             raise EndpointNotAllowed(
                 f"{sent.method} {sent.path!r} is no endpoint that can be judged; access.endpoints in the policy lets paths pass"
             )
         try:
-            wire = codec.read_request(sent.body, sent.headers, sent.provider_name, path=sent.path)
+            return codec, codec.read_request(sent.body, sent.headers, sent.provider_name, path=sent.path)
         except WireError:
             if engine.enforces:
                 raise
             return None
-        request = wire.request if sent.charges else wire.request._replace(billed=False)
+
+    @classmethod
+    def admitted(
+        cls, engine: PolicyEngine, scope: Scope, codec: Codec, wire: WireRequest, *, charges: bool = True
+    ) -> Exchange:
+        """Judge what :meth:`read` returned.
+
+        Raises:
+            PolicyDenied: nothing may be sent.
+        """
+        request = wire.request if charges else wire.request._replace(billed=False)
         return cls(codec, wire, engine.admit(request, scope=scope))
 
     def reply(self, status: int, body: bytes) -> bytes:

@@ -7,6 +7,7 @@ framework and no wire format: a seam lists texts, asks, and puts the answers bac
 from __future__ import annotations
 
 import atexit
+import fnmatch
 import logging
 import secrets
 import threading
@@ -188,6 +189,10 @@ class PolicyEngine:
             count, identical = scope.count_tool_call(call)
             if (looping := judge_tool_calls(self.policy.loops, count, identical, call.name)) is not None:
                 yield looping
+
+    def lets_pass(self, path: str) -> bool:
+        """Tell whether the policy lets an endpoint pass that nobody here can read."""
+        return any(fnmatch.fnmatchcase(path, pattern) for pattern in self.policy.access.endpoints)
 
     def reveals(self, tool_name: str) -> bool:
         """Tell whether *tool_name* may see real values behind tokens."""
@@ -373,7 +378,8 @@ class PolicyEngine:
         """Remember an account by its name; a run's account lives as long as the run."""
         self._accounts[index, name] = account
         if self.policy.budgets[index].scope == "run":
-            weakref.finalize(scope.lineage()[-1], self._accounts.pop, (index, name), None)
+            run = next(part for part in reversed(scope.lineage()) if part.run_id == scope.run_id)
+            weakref.finalize(run, self._accounts.pop, (index, name), None)
 
 
 def refuse_unavailable(policy: Policy) -> None:
