@@ -10,16 +10,14 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
 
     from iron_policy.engine import PolicyEngine
     from iron_policy.exceptions import IronError
     from iron_policy.scope import Scope
-
-T = TypeVar("T")
 
 
 class Claim(NamedTuple):
@@ -101,39 +99,3 @@ def claimed(engine: PolicyEngine | None = None, scope: Scope | None = None) -> I
         yield
     finally:
         give_back(claim)
-
-
-def claim_iterator(
-    items: Iterator[T], engine: PolicyEngine | None = None, scope: Scope | None = None
-) -> Generator[T]:
-    """Yield *items*, claiming each step of theirs and nothing that the consumer does between. Closing it closes them."""
-    try:
-        while True:
-            with claimed(engine, scope):
-                try:
-                    item = next(items)
-                except StopIteration:
-                    return
-            yield item
-    finally:
-        close = getattr(items, "close", None)
-        if close is not None:
-            close()
-
-
-async def claim_async_iterator(
-    items: AsyncIterator[T], engine: PolicyEngine | None = None, scope: Scope | None = None
-) -> AsyncGenerator[T]:
-    """Yield *items*, claiming each step of theirs and nothing that the consumer does between. Closing it closes them."""
-    try:
-        while True:
-            with claimed(engine, scope):
-                try:
-                    item = await anext(items)
-                except StopAsyncIteration:
-                    return
-            yield item
-    finally:
-        close = getattr(items, "aclose", None)
-        if close is not None:
-            await close()

@@ -21,7 +21,7 @@ from iron_adapters.crewai.runs import named
 from iron_adapters.crewai.tools import admit_arguments, admitted_result
 from iron_adapters.installation import ensure_patched
 from iron_adapters.marks import claimed, is_claimed, live_mark, mark
-from iron_adapters.transport import was_sent
+from iron_adapters.wrapped_calls import ended_on_error, reviewed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from iron_policy.engine import PolicyEngine
     from iron_policy.messages import ModelRequest
     from iron_policy.scope import Scope
-
-_AT_FAULT = range(500, 600)
-_TOO_MANY = 429
 
 
 class Asked:
@@ -213,15 +210,8 @@ class _OffWire(GovernedCall):
     @contextmanager
     def ended(self) -> Iterator[_OffWire]:
         """Claim the call within the block, and settle or fail it at the end."""
-        try:
-            with claimed(self._call.engine, self._call.scope):
-                yield self
-        except Exception as error:
-            _fail(self._call, error)
-            raise
-        except BaseException as error:
-            self._call.fail(type(error).__name__, sent=True, provider_at_fault=False)
-            raise
+        with ended_on_error(self._call), claimed(self._call.engine, self._call.scope):
+            yield self
 
     def governed_functions(self, functions: dict[str, Any] | None) -> dict[str, Any] | None:
         """Return *functions*, each held to the policy and run outside the claim: they may call models themselves."""
@@ -231,11 +221,8 @@ class _OffWire(GovernedCall):
 
     def replied(self, reply: Any) -> None:
         """Review the reply, and charge it."""
-        call, read = self._call, Reply(reply)
-        try:
-            texts = call.review(read.response)
-        finally:
-            call.settle(used_since(self.llm, self._before))
+        read = Reply(reply)
+        texts = reviewed(self._call, read.response._replace(usage=used_since(self.llm, self._before)))
         self.reply = reply if texts is None else read.rewritten(texts)
 
     def _governed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -258,13 +245,3 @@ def _clamped(llm: BaseLLM, call: Call) -> BaseLLM:
     if call.model is not None:
         altered["model"] = call.model
     return llm.model_copy(update=altered) if altered else llm
-
-
-def _fail(call: Call, error: Exception) -> None:
-    """End a call whose reply never came, by what its error says of whether the provider has worked on it."""
-    status = getattr(error, "status_code", None)
-    if type(status) is int:
-        call.fail(str(status), sent=False, provider_at_fault=status in _AT_FAULT or status == _TOO_MANY)
-        return
-    sent = all(was_sent(cause) for cause in (error, error.__cause__) if cause is not None)
-    call.fail(type(error).__name__, sent=sent, provider_at_fault=True)

@@ -14,6 +14,7 @@ from crewai.types.usage_metrics import UsageMetrics
 
 from iron_adapters.crewai.refusals import aborted
 from iron_adapters.marks import Mark, live_mark
+from iron_adapters.wrapped_calls import reviewed
 from iron_policy.exceptions import ContentBlocked
 from iron_policy.messages import ModelResponse, Text, Usage
 
@@ -58,10 +59,7 @@ class CallMark(Mark):
         if call is None or self.requests_seen:
             return None
         texts = () if text is None else (Text(text, "assistant", "reply", in_json=_is_json(text)),)
-        try:
-            seen = call.review(ModelResponse(texts=texts))
-        finally:
-            call.settle(used_since(self.llm, self.counted))
+        seen = reviewed(call, ModelResponse(texts=texts, usage=used_since(self.llm, self.counted)))
         return seen[0] if seen else None
 
     def forgotten(self) -> None:

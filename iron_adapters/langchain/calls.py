@@ -6,26 +6,20 @@ the one end. Knows no policy and makes no call itself. Calls that the wire gover
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from iron_adapters.langchain.chunks import ChunkReview
-from iron_adapters.langchain.pieces import end_of
+from iron_adapters.langchain.pieces import ends_of
 from iron_adapters.langchain.rebinding import ANSWERS
 from iron_adapters.langchain.replies import Reply
 from iron_adapters.langchain.requests import LIMITS, wants_json
-from iron_adapters.marks import (
-    claim_async_iterator,
-    claim_iterator,
-    claimed,
-    is_charged,
-    is_claimed,
-    live_mark,
-)
-from iron_adapters.transport import was_sent
+from iron_adapters.marks import claimed
+from iron_adapters.wrapped_calls import ended_on_error, reviewed
+from iron_adapters.wrapped_streams import streamed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Generator, Iterator
+    from collections.abc import Collection
     from contextlib import AbstractContextManager
 
     from langchain_core.language_models import BaseChatModel
@@ -34,30 +28,8 @@ if TYPE_CHECKING:
 
     from iron_adapters.langchain.chat_model import IronChatModel
     from iron_adapters.langchain.messages import Prompt
-    from iron_adapters.resolve import Governor
+    from iron_adapters.wrapped_streams import WrappedStream
     from iron_policy.call import Call
-    from iron_policy.engine import PolicyEngine
-    from iron_policy.scope import Scope
-
-_AT_FAULT = range(500, 600)
-_TOO_MANY = 429
-
-
-def next_to_act(governor: Governor) -> tuple[PolicyEngine, Scope] | None:
-    """Return what is to act on a call that is made here; ``None`` where nothing is, or nothing any more.
-
-    The hooks that have marked the call come first, then the policy of *governor*. Of two, one that was named nowhere
-    yields to one that was.
-    """
-    own, found = governor.explicit_engine, live_mark()
-    while found is not None:
-        yields = not found.explicit and own not in {None, found.engine}
-        if not (found.over or yields or is_claimed(found.engine if found.explicit else None)):
-            found.note_request()
-            scope = found.engine.implicit_scope if is_charged(found.scope) else found.scope
-            return found.engine, scope
-        found = found.enclosing
-    return None if is_claimed(own) else governor.engine_and_scope()
 
 
 class ChatCall:
@@ -102,14 +74,6 @@ class ChatCall:
         """Keep the same policy from acting again on what is called within the block."""
         return claimed(self.call.engine, self.call.scope)
 
-    def steps(self, chunks: Iterator[ChatGenerationChunk]) -> Generator[ChatGenerationChunk]:
-        """Yield *chunks*, each step of theirs as within :meth:`acting`."""
-        return claim_iterator(chunks, self.call.engine, self.call.scope)
-
-    def async_steps(self, chunks: AsyncIterator[ChatGenerationChunk]) -> AsyncGenerator[ChatGenerationChunk]:
-        """Yield *chunks*, each step of theirs as within :meth:`acting`."""
-        return claim_async_iterator(chunks, self.call.engine, self.call.scope)
-
     def reviewed(self, result: ChatResult) -> ChatResult:
         """Settle the call; return its reply as the caller may see it.
 
@@ -117,85 +81,19 @@ class ChatCall:
             PolicyDenied: the reply may not be handed on.
         """
         reply = Reply(result.generations, result.llm_output, **self._how)
-        response = reply.response
-        try:
-            texts = self.call.review(response)
-        finally:
-            self.call.settle(response.usage, model=response.model, finish_reasons=response.finish_reasons)
+        texts = reviewed(self.call, reply.response)
         if texts is None:
             return result
         return result.model_copy(update={"generations": reply.rewritten(texts)})
 
-    @contextmanager
-    def streamed(self) -> Iterator[ChatStream]:
+    def streamed(self) -> AbstractContextManager[WrappedStream[ChatGenerationChunk]]:
         """Return what turns the model's chunks into those that the caller may see; settle the call at the end."""
-        review = ChunkReview(self.call, **self._how)
-        stream = ChatStream(self.call, review)
-        try:
-            yield stream
-        except BaseException as error:
-            if not stream.begun:
-                fail(self.call, error)
-            raise
-        finally:
-            self.call.settle(review.usage, model=review.model, finish_reasons=review.finish_reasons)
+        ending = partial(ends_of, self.call.request.provider_name)
+        return streamed(self.call, ChunkReview(self.call, **self._how), ending)
 
-    @contextmanager
-    def ended_on_error(self) -> Iterator[None]:
+    def ended_on_error(self) -> AbstractContextManager[None]:
         """End the call if the block fails; a call that was settled stays as it is."""
-        try:
-            yield
-        except BaseException as error:
-            fail(self.call, error)
-            raise
-
-
-class ChatStream:
-    """A streamed reply on its way to the caller.
-
-    Attributes:
-        begun: whether anything has come from the model.
-    """
-
-    def __init__(self, call: Call, review: ChunkReview) -> None:
-        self.begun = False
-        self._call = call
-        self._review = review
-
-    def through(self, chunks: Iterator[ChatGenerationChunk]) -> Iterator[ChatGenerationChunk]:
-        """Yield what the caller gets for *chunks*; stop reading where the stream is cut.
-
-        Raises:
-            PolicyDenied: the reply may not be handed on.
-        """
-        for chunk in chunks:
-            yield from self._feed(chunk)
-            if self._call.cut_due:
-                yield from self._cut()
-                return
-        yield from self._review.finish()
-
-    async def through_async(
-        self, chunks: AsyncIterator[ChatGenerationChunk]
-    ) -> AsyncIterator[ChatGenerationChunk]:
-        """Yield what the caller gets for *chunks*, as :meth:`through` does."""
-        async for chunk in chunks:
-            for released in self._feed(chunk):
-                yield released
-            if self._call.cut_due:
-                for released in self._cut():
-                    yield released
-                return
-        for released in self._review.finish():
-            yield released
-
-    def _feed(self, chunk: ChatGenerationChunk) -> Iterator[ChatGenerationChunk]:
-        self.begun = True
-        return self._review.feed(chunk)
-
-    def _cut(self) -> Iterator[ChatGenerationChunk]:
-        yield from self._review.finish()
-        yield end_of(self._call.request.provider_name)
+        return ended_on_error(self.call)
 
 
 def reporting_usage(model: BaseChatModel) -> BaseChatModel:
@@ -203,14 +101,3 @@ def reporting_usage(model: BaseChatModel) -> BaseChatModel:
     if "stream_usage" in type(model).model_fields and getattr(model, "stream_usage", None) is None:
         return model.model_copy(update={"stream_usage": True})
     return model
-
-
-def fail(call: Call, error: BaseException) -> None:
-    """End a call whose reply never came, by what its error says of whether the provider has worked on it."""
-    status = getattr(error, "status_code", None)
-    if type(status) is int:
-        at_fault = status in _AT_FAULT or status == _TOO_MANY
-        call.fail(str(status), sent=False, provider_at_fault=at_fault)
-        return
-    sent = all(was_sent(cause) for cause in (error, error.__cause__) if cause is not None)
-    call.fail(type(error).__name__, sent=sent, provider_at_fault=isinstance(error, Exception))

@@ -29,7 +29,7 @@ from pydantic import PrivateAttr
 
 from iron_adapters.installation import ensure_patched
 from iron_adapters.langchain.by_name import chat_model_by_name
-from iron_adapters.langchain.calls import ChatCall, next_to_act, reporting_usage
+from iron_adapters.langchain.calls import ChatCall, reporting_usage
 from iron_adapters.langchain.copies import keep, kept
 from iron_adapters.langchain.messages import Prompt
 from iron_adapters.langchain.rebinding import ANSWERS
@@ -38,6 +38,8 @@ from iron_adapters.langchain.stand_in import StandIn
 from iron_adapters.langchain.wire_calls import WireCall, calls_by_wire, mark_for, under_mark
 from iron_adapters.marks import claimed, is_claimed
 from iron_adapters.resolve import Governor
+from iron_adapters.wrapped_calls import next_to_act
+from iron_adapters.wrapped_streams import each_async_step, each_step
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterator, Sequence
@@ -177,7 +179,7 @@ class IronChatModel(StandIn):
             to_send, altered = call.arguments(self._limit_name)
             with call.acting():
                 chunks = call.target(self)._stream(to_send, **altered)
-            with closing(call.steps(chunks)) as steps:
+            with closing(each_step(chunks, call.acting)) as steps:
                 for released in stream.through(steps):
                     if run_manager:
                         run_manager.on_llm_new_token(released.text, chunk=released)
@@ -199,7 +201,7 @@ class IronChatModel(StandIn):
             to_send, altered = call.arguments(self._limit_name)
             with call.acting():
                 chunks = call.target(self)._astream(to_send, **altered)
-            async with aclosing(call.async_steps(chunks)) as steps:
+            async with aclosing(each_async_step(chunks, call.acting)) as steps:
                 async for released in stream.through_async(steps):
                     if run_manager:
                         await run_manager.on_llm_new_token(released.text, chunk=released)

@@ -25,11 +25,11 @@ from langchain_core.embeddings import Embeddings
 from pydantic import BaseModel
 
 from iron_adapters.langchain.by_name import embeddings_by_name
-from iron_adapters.langchain.calls import fail
 from iron_adapters.langchain.messages import copied, refuse_half_characters
 from iron_adapters.marks import claimed, is_claimed
 from iron_adapters.resolve import Governor
 from iron_adapters.wire.json_texts import JsonTexts
+from iron_adapters.wrapped_calls import charged_by_its_texts
 from iron_policy.exceptions import ContentBlocked
 from iron_policy.messages import ModelRequest, Text
 
@@ -138,7 +138,7 @@ class IronEmbeddings(Embeddings):
         listed.walk(settings, _SETTINGS, "user", _SETTINGS)
         refuse_half_characters([*texts, *(text.text for text in listed.texts)])
         call = engine.admit(self._request(texts, settings[_SETTINGS], listed.texts), scope=scope)
-        try:
+        with charged_by_its_texts(call):
             embeddings, rewritten = self.wrapped, call.texts
             if rewritten is not None:
                 if listed.rewrite(rewritten[len(texts) :]):
@@ -146,10 +146,6 @@ class IronEmbeddings(Embeddings):
                 texts = rewritten[: len(texts)]
             with claimed(engine, scope):
                 yield embeddings, list(texts)
-        except BaseException as error:
-            fail(call, error)
-            raise
-        call.settle(None)
 
     def _request(
         self, texts: Sequence[str], settings: Mapping[str, Any], in_settings: Sequence[Text]

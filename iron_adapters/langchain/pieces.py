@@ -43,12 +43,12 @@ def is_end(chunk: ChatGenerationChunk) -> bool:
     )
 
 
-def end_of(provider_name: str) -> ChatGenerationChunk:
-    """Return the last chunk of a stream that ends early, as if the model had come to its output limit."""
+def ends_of(provider_name: str) -> Iterator[ChatGenerationChunk]:
+    """Yield the last chunk of a stream that ends early, as if the model had come to its output limit."""
     anthropic = provider_name == "anthropic"
     reported = {"stop_reason": "max_tokens"} if anthropic else {"finish_reason": "length"}
     message = AIMessageChunk(content="", response_metadata=reported, chunk_position="last")
-    return ChatGenerationChunk(message=message)
+    yield ChatGenerationChunk(message=message)
 
 
 def pieces_of(fields: dict[str, Any]) -> Iterator[Piece]:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
 
-from iron_adapters.langchain.calls import fail
 from iron_adapters.langchain.chunks import ChunkReview
 from iron_adapters.langchain.replies import Reply, is_cached
 from iron_adapters.wire.usage import openai_usage
+from iron_adapters.wrapped_calls import fail
 from iron_policy.exceptions import BudgetExceeded, ContentBlocked
 from iron_policy.messages import Channel, Usage
 

@@ -20,7 +20,7 @@ from iron_policy.exceptions import GovernanceFailed
 from iron_policy.redact import StreamWindow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Generator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
@@ -104,36 +104,6 @@ class WireCall:
         """Have the wire govern what is called within the block."""
         with under_mark(self._mark):
             yield
-
-    def steps(self, chunks: Iterator[ChatGenerationChunk]) -> Generator[ChatGenerationChunk]:
-        """Yield *chunks*, each step of theirs as within :meth:`acting`. Closing it closes them."""
-        try:
-            while True:
-                with self.acting():
-                    chunk = next(chunks, None)
-                if chunk is None:
-                    return
-                yield chunk
-        finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
-
-    async def async_steps(
-        self, chunks: AsyncIterator[ChatGenerationChunk]
-    ) -> AsyncGenerator[ChatGenerationChunk]:
-        """Yield *chunks*, each step of theirs as within :meth:`acting`. Closing it closes them."""
-        try:
-            while True:
-                with self.acting():
-                    chunk = await anext(chunks, None)
-                if chunk is None:
-                    return
-                yield chunk
-        finally:
-            close = getattr(chunks, "aclose", None)
-            if close is not None:
-                await close()
 
     def reviewed(self, result: ChatResult) -> ChatResult:
         """Return the reply as the caller may see it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from iron_adapters.llama_index.calls import GovernedCall, fail, next_to_act
+from iron_adapters.llama_index.calls import GovernedCall
 from iron_adapters.llama_index.messages import Prompt
 from iron_adapters.llama_index.requests import (
     as_the_engine_says,
@@ -19,10 +19,11 @@ from iron_adapters.llama_index.requests import (
     provider_of_class,
     request_of,
 )
-from iron_adapters.marks import claim_async_iterator, claim_iterator, claimed
+from iron_adapters.marks import claimed
+from iron_adapters.wrapped_calls import ended_on_error, next_to_act
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Generator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 
     from llama_index.core.base.llms.types import ChatMessage
 
@@ -78,14 +79,11 @@ class Asked:
         call = engine.admit(request, scope=scope)
         in_json = any(kwargs.get(name) for name in _ASKS_FOR_JSON)
         self._governed = GovernedCall(call, answers=answers, in_json=in_json)
-        try:
+        with ended_on_error(call):
             self._alter(call, prompt)
             with self.acting():
                 if next_to_act(governor) is not None:
                     self.llm = muted(stand_in.model_copy(update={"wrapped": self.llm, "rate_limiter": None}))
-        except BaseException as error:
-            fail(call, error)
-            raise
         if stream:
             self.kwargs = asking_for_usage(llm, self.kwargs)
 
@@ -97,14 +95,6 @@ class Asked:
     def acting(self) -> AbstractContextManager[None]:
         """Keep the policy that acts from acting again on what is called within the block."""
         return claimed(*self._claim) if self._claim else nullcontext()
-
-    def steps(self, responses: Iterator[Any]) -> Generator[Any]:
-        """Yield *responses*, each step of theirs as within :meth:`acting`."""
-        return claim_iterator(responses, *self._claim) if self._claim else _each(responses)
-
-    def async_steps(self, responses: AsyncIterator[Any]) -> AsyncGenerator[Any]:
-        """Yield *responses*, each step of theirs as within :meth:`acting`."""
-        return claim_async_iterator(responses, *self._claim) if self._claim else _each_async(responses)
 
     def reviewed(self, response: Any) -> Any:
         """Return the reply as the caller may see it; see :meth:`GovernedCall.reviewed`."""
@@ -128,15 +118,6 @@ class Asked:
         if (texts := call.texts) is not None:
             self.messages, self.kwargs, own = prompt.rewritten(texts)
         self.llm, self.kwargs = as_the_engine_says(self.llm, call, self.kwargs, own)
-
-
-def _each(responses: Iterator[Any]) -> Generator[Any]:
-    yield from responses
-
-
-async def _each_async(responses: AsyncIterator[Any]) -> AsyncGenerator[Any]:
-    async for response in responses:
-        yield response
 
 
 class _AsTheyAre:

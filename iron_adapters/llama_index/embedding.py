@@ -22,18 +22,17 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 
 from iron_adapters.llama_index.by_name import embedding_by_name
-from iron_adapters.llama_index.calls import fail, next_to_act
 from iron_adapters.llama_index.marking import embedding_request
 from iron_adapters.llama_index.requests import provider_of_class
 from iron_adapters.marks import claimed
 from iron_adapters.resolve import Governor
+from iron_adapters.wrapped_calls import charged_by_its_texts, next_to_act
 from iron_policy.messages import ModelRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from iron_adapters.resolve import PolicyLike
-    from iron_policy.call import Call
 
 _COPIED_UP = (
     "model_name", "embed_batch_size", "callback_manager", "num_workers", "embeddings_cache", "rate_limiter",
@@ -125,17 +124,7 @@ class IronEmbedding(BaseEmbedding):
             while (acting := next_to_act(self._governor)) is not None:
                 engine, scope = acting
                 call = engine.admit(embedding_request(request, texts), scope=scope)
-                stack.enter_context(_settled(call))
+                stack.enter_context(charged_by_its_texts(call))
                 stack.enter_context(claimed(engine, scope))
                 texts = call.texts or texts
             yield list(texts)
-
-
-@contextmanager
-def _settled(call: Call) -> Iterator[None]:
-    try:
-        yield
-    except BaseException as error:
-        fail(call, error)
-        raise
-    call.settle(None)

@@ -31,6 +31,7 @@ from iron_adapters.llama_index.by_name import llm_by_name
 from iron_adapters.llama_index.stand_in import StandIn
 from iron_adapters.llama_index.structured import answer_name, instance_of, schema_kwargs
 from iron_adapters.resolve import Governor
+from iron_adapters.wrapped_streams import each_async_step, each_step
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Generator, Sequence
@@ -177,8 +178,8 @@ class IronLLM(StandIn):
         with call.streamed() as stream:
             with call.acting():
                 responses = ask(call)
-            with closing(call.steps(responses)) as claimed_responses:
-                yield from stream.through(claimed_responses)
+            with closing(each_step(responses, call.acting)) as steps:
+                yield from stream.through(steps)
 
     async def _astream(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], ask: Any
@@ -188,8 +189,8 @@ class IronLLM(StandIn):
             with call.acting():
                 responses = await ask(call)
             async with (
-                aclosing(call.async_steps(responses)) as claimed_responses,
-                aclosing(stream.through_async(claimed_responses)) as released,
+                aclosing(each_async_step(responses, call.acting)) as steps,
+                aclosing(stream.through_async(steps)) as released,
             ):
                 async for response in released:
                     yield response

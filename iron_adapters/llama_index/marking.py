@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.callbacks import EventPayload
 
-from iron_adapters.llama_index.calls import fail
 from iron_adapters.llama_index.messages import Prompt
 from iron_adapters.llama_index.replies import Reply
 from iron_adapters.llama_index.requests import request_of
 from iron_adapters.marks import Mark
+from iron_adapters.wrapped_calls import fail, reviewed
 from iron_policy.exceptions import ContentBlocked, GovernanceFailed
 from iron_policy.messages import ModelRequest, Text
 
@@ -74,12 +74,8 @@ class CallMark(Mark):
         if response is None:
             call.settle(None)
             return
-        reply = Reply(response).response
-        try:
-            if call.review(reply) is not None:
-                raise unreachable("the reply needs rewriting")
-        finally:
-            call.settle(reply.usage, model=reply.model, finish_reasons=reply.finish_reasons)
+        if reviewed(call, Reply(response).response) is not None:
+            raise unreachable("the reply needs rewriting")
 
     def embedded(self, chunks: Sequence[str]) -> None:
         """Judge and charge what was embedded off the wire; a callback is told of it only now.

@@ -63,8 +63,8 @@ class StreamReview:
         self._ended = False
         self._last: tuple[Any, Any] | None = None
 
-    def feed(self, response: Any) -> Any:
-        """Return what the caller gets for *response*.
+    def feed(self, response: Any) -> Iterator[Any]:
+        """Yield what the caller gets for *response*.
 
         Raises:
             PolicyDenied: the reply may not be handed on.
@@ -76,7 +76,7 @@ class StreamReview:
         self._note(fields, raw)
         shown = self._shown(response, fields, raw)
         self._last = (response, shown)
-        return shown
+        yield shown
 
     def finish(self) -> Iterator[Any]:
         """Yield a last response with what was held back, where the stream has ended without saying so.

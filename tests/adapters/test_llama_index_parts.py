@@ -674,6 +674,24 @@ def test_two_policies_on_a_call_are_both_kept(double, outer, streamed):
     assert recorded(first) == recorded(second) == ["call.admitted", "call.settled"]
 
 
+@pytest.mark.parametrize("own", ["none", "that of the inner handler", "a third"])
+def test_the_policies_of_two_handlers_are_both_kept_on_a_held_model_in_memory(own):
+    first = engine_of(
+        safety={
+            "custom": [{"kind": "ORDER", "pattern": r"O-\d{4}", "action": "redact"}],
+            "input": {"pii": "flag"},
+        }
+    )
+    second = engine_of()
+    handlers = CallbackManager([IronCallbackHandler(first), IronCallbackHandler(second)])
+    policy = {"none": None, "that of the inner handler": second, "a third": engine_of()}[own]
+
+    reply = IronLLM.wrap(MockLLM(callback_manager=handlers), policy).complete(f"{QUESTION} It is O-1234.")
+
+    assert reply.text == f"{QUESTION} It is [REDACTED_ORDER]."
+    assert recorded(first) == recorded(second) == ["call.admitted", "call.settled"]
+
+
 def test_the_settings_of_llama_index_take_what_is_governed(double):
     engine = engine_of()
     Settings.llm = IronLLM.wrap(open_ai(double), engine)
