@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from iron_adapters.agent import BudgetConfig, ReliabilityConfig, SafetyConfig, carry, protect_agent
     from iron_adapters.client import govern
+    from iron_adapters.completions import acompletion, completion
     from iron_adapters.installation import install, uninstall
     from iron_adapters.runtime import AgentRuntime, Runtime
 
@@ -16,7 +17,9 @@ __all__ = [
     "ReliabilityConfig",
     "Runtime",
     "SafetyConfig",
+    "acompletion",
     "carry",
+    "completion",
     "govern",
     "install",
     "protect_agent",
@@ -29,7 +32,9 @@ _HOMES = {
     "ReliabilityConfig": "iron_adapters.agent_settings",
     "Runtime": "iron_adapters.runtime",
     "SafetyConfig": "iron_adapters.agent_settings",
+    "acompletion": "iron_adapters.completions",
     "carry": "iron_adapters.agent",
+    "completion": "iron_adapters.completions",
     "govern": "iron_adapters.client",
     "install": "iron_adapters.installation",
     "protect_agent": "iron_adapters.agent",

@@ -282,9 +282,19 @@ def _seam(client: Any, request: Any) -> Seam | None:
     its own, around a client that has one, only adds its budget.
     """
     applying = [found for found in _applying() if _concerns(found, request)]
-    if not applying:
-        return None
-    named_below = _engine_of_transport(client, request)
+    return _next(applying, _engine_of_transport(client, request)) if applying else None
+
+
+def next_seam(named_below: PolicyEngine | None = None) -> Seam | None:
+    """Return what is next to act on a call that httpx does not send, ``None`` where nobody is, or nobody any more.
+
+    Args:
+        named_below: the policy that the call itself was given, if it was.
+    """
+    return _next(list(_applying()), named_below)
+
+
+def _next(applying: list[_Applying], named_below: PolicyEngine | None) -> Seam | None:
     for found in applying:
         if found.marked is not None:
             found.marked.note_request()  # also where another seam acts for it: its hook must not charge the call again

@@ -13,6 +13,7 @@ PACKAGES = [
     "iron_policy.detect",
     "iron_policy.redact",
     "iron_adapters",
+    "iron_adapters.completions",
     "iron_adapters.langchain",
     "iron_adapters.testing",
     "iron_adapters.wire",
@@ -41,11 +42,11 @@ DESIGNED = {
         ),
         *("LoopDetected", "UnknownPrice"),
     },
-    "iron_adapters": {"govern", "install", "uninstall", "protect_agent"},
+    "iron_adapters": {"govern", "install", "uninstall", "protect_agent", "completion", "acompletion"},
     "iron_adapters.langchain": {"IronCallbackHandler", "IronChatModel", "IronMiddleware", "IronEmbeddings"},
     "iron_adapters.testing": {"ProviderDouble"},
-    "iron_sdk": {"protect_agent"},
-    "iron_cage": {"protect_agent"},
+    "iron_sdk": {"protect_agent", "completion", "acompletion"},
+    "iron_cage": {"protect_agent", "completion", "acompletion"},
 }
 
 

@@ -1,0 +1,132 @@
+"""The HTTP clients of this process, and what their errors mean.
+
+Owns pyreqwest's settings. One sync and one async client serve every thread and every event loop: what waits is a thread
+of their own. Redirects are never followed, because they would carry the key and the texts on.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
+
+from iron_policy.exceptions import UpstreamError
+
+try:
+    from pyreqwest.client import BaseClientBuilder, ClientBuilder, SyncClientBuilder
+    from pyreqwest.exceptions import PyreqwestError
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "pyreqwest":
+        raise
+    raise ImportError('completion() needs pyreqwest: pip install "iron-adapters[completion]"') from error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyreqwest.client import Client, SyncClient
+
+    from iron_adapters.completions.calls import PreparedCall
+
+Builder = TypeVar("Builder", bound=BaseClientBuilder)
+
+SILENCE_SECONDS = 600.0
+"""How long a provider may send nothing: what the SDKs of OpenAI and Anthropic wait."""
+_CONNECT_SECONDS = 10.0
+_NOT_CONNECTED = "client error (Connect)"
+_UNSENT_TYPES = ("PoolTimeoutError", "BuilderError")
+
+
+def sync_client() -> SyncClient:
+    """Return this process's client for sync calls."""
+    return _sync_client(os.getpid())
+
+
+def async_client() -> Client:
+    """Return this process's client for async calls."""
+    return _async_client(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _sync_client(pid: int) -> SyncClient:
+    with _saying_what_a_fork_costs(pid):
+        return _set_up(SyncClientBuilder()).build()
+
+
+@lru_cache(maxsize=1)
+def _async_client(pid: int) -> Client:
+    with _saying_what_a_fork_costs(pid):
+        return _set_up(ClientBuilder()).build()
+
+
+def _set_up(builder: Builder) -> Builder:
+    return (
+        builder.follow_redirects(False)
+        .referer(False)
+        .tcp_nodelay(True)
+        .user_agent("iron-adapters")
+        .connect_timeout(timedelta(seconds=_CONNECT_SECONDS))
+        .read_timeout(timedelta(seconds=SILENCE_SECONDS))
+    )
+
+
+@contextmanager
+def _saying_what_a_fork_costs(pid: int) -> Iterator[None]:
+    """Turn pyreqwest's refusal to start in a fork of a process that used it into an error of ours."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise UpstreamError(
+            f"process {pid} was forked from one that had called completion(), whose HTTP client cannot be used in a fork; "
+            "start processes by 'spawn', or call completion() only after forking"
+        ) from error
+
+
+@contextmanager
+def settling(call: PreparedCall) -> Iterator[None]:
+    """End *call* if the block that sends it or reads its reply fails.
+
+    Raises:
+        UpstreamError: the provider could not be reached, or its reply broke off.
+    """
+    try:
+        yield
+    except PyreqwestError as error:
+        call.broke(error, sent=_was_sent(error))
+        raise UpstreamError(f"{call.target.name!r}: {_cause_of(error)}") from None
+    except BaseException as error:
+        call.broke(error, sent=not isinstance(error, ValueError))  # pyreqwest's, for a URL or a header
+        raise
+
+
+@contextmanager
+def reading(provider: str) -> Iterator[None]:
+    """Turn what breaks the stream of *provider* into an error of ours.
+
+    Raises:
+        UpstreamError: the stream broke off, or nothing came for too long.
+    """
+    try:
+        yield
+    except PyreqwestError as error:
+        raise UpstreamError(f"the stream of {provider!r} broke off: {_cause_of(error)}") from None
+
+
+def _was_sent(error: PyreqwestError) -> bool:
+    """Tell whether the provider may have worked on a request that ended in *error*.
+
+    The type does not tell: a connection that the provider closes instead of an answer is a ``ConnectError`` too.
+    """
+    return type(error).__name__ not in _UNSENT_TYPES and _NOT_CONNECTED not in _causes(error)
+
+
+def _cause_of(error: PyreqwestError) -> str:
+    """Return what went wrong, in a few words; the first cause names the whole URL, which may hold a secret."""
+    return ": ".join([error.message, *_causes(error)[-1:]])
+
+
+def _causes(error: PyreqwestError) -> list[str]:
+    details = getattr(error, "details", None) or {}
+    causes = [cause["message"] for cause in details.get("causes") or ()]
+    return [cause for cause in causes if "url (" not in cause]
