@@ -11,7 +11,8 @@ Owns which field becomes what, and refuses by name what has no equal. Does no I/
 
 from __future__ import annotations
 
+from iron_adapters.wire.translation.chat_translation import chat_to_messages
 from iron_adapters.wire.translation.messages_translation import messages_to_chat
 from iron_adapters.wire.translation.translated import StreamTranslator, Translated
 
-__all__ = ["StreamTranslator", "Translated", "messages_to_chat"]
+__all__ = ["StreamTranslator", "Translated", "chat_to_messages", "messages_to_chat"]
