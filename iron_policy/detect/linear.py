@@ -26,8 +26,8 @@ if TYPE_CHECKING:
         def finditer(self, text: bytes, pos: int = 0, endpos: int | None = None, /) -> Iterator[Match]:
             """Yield matches that do not overlap."""
 
-        def search(self, text: bytes, /) -> Match | None:
-            """Return the first match."""
+        def search(self, text: bytes, pos: int = 0, /) -> Match | None:
+            """Return the first match from *pos* on."""
 
 
 CONTEXT: Final = 64

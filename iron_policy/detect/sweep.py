@@ -68,12 +68,24 @@ class Sweep:
     def candidates(self, text: str, start: int, frontier: int) -> tuple[list[Finding], list[tuple[int, int]]]:
         """Return what starts in ``text[start:frontier]``, and the stretches that only make sense whole."""
         data = encode(text)
+        begin = start if not start or len(data) == len(text) else len(encode(text[:start]))
+        # Most texts hold nothing, so what they cost is what governance costs: one search, and nothing prepared.
+        hit = self._gate.search(data, begin)
+        found, whole = ([], []) if hit is None else self._gated(text, data, hit.span()[0], frontier)
+        if self._custom:
+            found += self._customs(text, data, begin)
+        return [finding for finding in found if finding.kind in self._wanted] if found else found, whole
+
+    def _gated(
+        self, text: str, data: bytes, first_hit: int, frontier: int
+    ) -> tuple[list[Finding], list[tuple[int, int]]]:
+        """Look closer at every match of the gate, the first of which is at byte *first_hit*."""
         places = Places(text, data)
         found: list[Finding] = []
         whole: list[tuple[int, int]] = []
         seen = [0] * len(self._decoders)
         certain = 0
-        for match in self._gate.finditer(data, places.byte(start)):
+        for match in self._gate.finditer(data, first_hit):
             first, last = match.span()
             begin, end = places.character(first), places.character(last)
             if begin >= frontier + BACK:
@@ -90,8 +102,7 @@ class Sweep:
                     [certain, *(f.end for f in near if f.kind in _CERTAIN and f.kind in self._wanted)]
                 )
             whole.append((begin, end))
-        found += self._customs(data, places, start)
-        return [finding for finding in found if finding.kind in self._wanted], whole
+        return found, whole
 
     def _near(self, text: str, data: bytes, span: tuple[int, int], place: tuple[int, int]) -> list[Finding]:
         """Return what the gate's match at *span* (in bytes) and *place* (in characters) leads to."""
@@ -147,12 +158,17 @@ class Sweep:
             found += self._near(text, data, (first, last), (begin, end))
         return [finding for finding in found if finding.kind in self._wanted]
 
-    def _customs(self, data: bytes, places: Places, start: int) -> Iterator[Finding]:
+    def _customs(self, text: str, data: bytes, begin: int) -> list[Finding]:
+        """Return what the custom patterns find from byte *begin* on."""
+        found: list[Finding] = []
         for kind, pattern in self._custom:
-            for match in pattern.finditer(data, places.byte(start)):
+            places: Places | None = None
+            for match in pattern.finditer(data, begin):
                 first, last = match.span()
                 if last > first:
-                    yield Finding(kind, places.character(first), places.character(last))
+                    places = places or Places(text, data)
+                    found.append(Finding(kind, places.character(first), places.character(last)))
+        return found
 
 
 def _length(data: bytes, first: int, last: int) -> int:
