@@ -29,18 +29,25 @@ _MEMORY_TEXTS = 8192
 
 
 class RememberingScanner:
-    """A scanner that scans a text once. Its memory is bounded and dropped whole when it is full."""
+    """A scanner that scans a text once. Its memory is bounded and dropped whole when it is full.
+
+    Attributes:
+        fresh: the scanner below, for texts that are seen only once, such as a stream's window.
+        clean: texts that are known to hold nothing; never one that does. Only to be looked into.
+    """
 
     def __init__(self, scanner: Scanner) -> None:
         self.fresh = scanner
-        """The scanner below, for texts that are seen only once, such as a stream's window."""
         self.longest = scanner.longest
+        self.clean: set[str] = set()
         self._known: dict[str, tuple[Finding, ...]] = {}
         self._characters = 0
         self._lock = threading.Lock()
 
     def scan(self, text: str) -> Sequence[Finding]:
         """Return the findings in *text*, sorted."""
+        if text in self.clean:
+            return ()
         found = self._known.get(text)
         if found is None:
             found = tuple(self.fresh.scan(text))
@@ -50,11 +57,15 @@ class RememberingScanner:
     def _remember(self, text: str, found: tuple[Finding, ...]) -> None:
         with self._lock:
             self._characters += len(text)
-            if self._characters > _MEMORY_CHARACTERS or len(self._known) >= _MEMORY_TEXTS:
-                self._known = {}
+            if self._characters > _MEMORY_CHARACTERS or len(self.clean) + len(self._known) >= _MEMORY_TEXTS:
+                self._known, self.clean = {}, set()
                 self._characters = len(text)
-            if len(text) <= _MEMORY_CHARACTERS:
+            if len(text) > _MEMORY_CHARACTERS:
+                return
+            if found:
                 self._known[text] = found
+            else:
+                self.clean.add(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +122,13 @@ class ContentJudge:
         """Return what the policy wants known of *texts* on their way in, with places."""
         if self._idle:
             return []
+        # A long conversation is nearly all texts that were judged before: a look at each is all that those cost.
+        clean = self.scanner.clean
+        suspects = [text for text in texts if text.text not in clean]
         actions, scan = self.actions.input, self.scanner.scan
         return [
             finding._replace(place=text.place)
-            for text in texts
+            for text in suspects
             for finding in scan(text.text)
             if actions[finding.kind] != "allow"
         ]
