@@ -6,9 +6,11 @@ stores: the ledger holds, prices price.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
 
-from iron_policy.cost import flat_price, price_of
+from iron_policy.cost import PriceSpan, edition, flat_price, price_span
 from iron_policy.document import AssumedPrice
 from iron_policy.exceptions import BudgetExceeded, PolicyDenied, UnknownPrice
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from iron_policy.budget import Account, Hold, Ledger
     from iron_policy.cost import ModelPrice
+    from iron_policy.cost.catalogue import Terms
     from iron_policy.document import Spending as Settings
     from iron_policy.messages import ModelRequest
 
@@ -28,11 +31,50 @@ _STANDARD = frozenset({None, "auto", "default", "standard", "standard_only", "sc
 """Tiers at the listed price. OpenAI's ``scale`` and Anthropic's priority capacity are paid for in advance."""
 
 _OPEN = frozenset({None, "auto"})
-_TERMS = {tier: (("service_tier", tier), ("speed", tier)) for tier in ("priority", "fast", "flex")}
+_TERMS: dict[str | None, Terms] = {
+    **dict.fromkeys(_STANDARD, ()),
+    **{tier: (("service_tier", tier), ("speed", tier)) for tier in ("priority", "fast", "flex")},
+}
 """Tiers whose price is known wherever it differs; nobody knows what any other costs.
 
 The table knows OpenAI's and Google's tiers by the one name, Anthropic's fast mode by the other.
 """
+
+
+_MEMORY = 4096
+
+
+class Offer(NamedTuple):
+    """What a provider may bill one request at."""
+
+    prices: tuple[ModelPrice | None, ...]
+    """Every one, the first as asked for; ``None`` for one that nobody knows."""
+    bounding: tuple[ModelPrice, ...]
+    """Those of them that the upper bound can come from."""
+    start: float
+    end: float
+    """From when until when all of them hold, in epoch seconds."""
+
+    @classmethod
+    def of(cls, spans: Sequence[PriceSpan]) -> Offer:
+        """Leave out of the bound what another price covers."""
+        prices = tuple(span.price for span in spans)
+        bounding: list[ModelPrice] = []
+        for price in prices:
+            if price is not None and not any(kept.covers(price) for kept in bounding):
+                bounding = [kept for kept in bounding if not price.covers(kept)]
+                bounding.append(price)
+        start, end = max(span.start for span in spans), min(span.end for span in spans)
+        return cls(prices, tuple(bounding), start, end)
+
+    def bound(self, request: ModelRequest) -> int:
+        """Return the most that *request* can cost, in nano-dollars."""
+        output = 0 if request.operation_name == "embeddings" else request.max_tokens
+        most = 0
+        for price in self.bounding:
+            cost = price.bound(request.input_tokens_bound, output, request.choice_count)
+            most = max(most, cost)
+        return most
 
 
 class Spending:
@@ -47,13 +89,12 @@ class Spending:
         unknown = settings.unknown_price
         self._assumed = flat_price(unknown.assume_usd_per_mtok) if isinstance(unknown, AssumedPrice) else None
         self._unpriced_allowed = unknown == "allow"
+        self._edition = edition()
+        self._offers: dict[tuple[str, str, str | None], Offer] = {}
 
     def price_of(self, model: str, provider_name: str, service_tier: str | None = None) -> ModelPrice | None:
         """Return what *model* costs at a tier, by the table or by the policy's assumption."""
-        if service_tier is None or service_tier in _STANDARD:
-            return price_of(model, provider_name) or self._assumed
-        terms = _TERMS.get(service_tier)
-        return (price_of(model, provider_name, terms=terms) if terms else None) or self._assumed
+        return self._span(model, provider_name, service_tier, time.time()).price
 
     def hold(
         self, request: ModelRequest, accounts: Sequence[Account]
@@ -65,11 +106,11 @@ class Spending:
         """
         if not accounts or not request.billed:
             return request, self.price_of(request.model, request.provider_name, request.service_tier), None
-        prices = self._prices(request)
-        if not self._unpriced_allowed and None in prices:
+        offer = self._offer(request)
+        if not self._unpriced_allowed and None in offer.prices:
             return unknown_price(request)
         try:
-            return request, prices[0], self._ledger.reserve(accounts, _bound(request, prices))
+            return request, offer.prices[0], self._ledger.reserve(accounts, offer.bound(request))
         except BudgetExceeded as short:
             return self._hold_less(request, accounts) or short
 
@@ -78,21 +119,44 @@ class Spending:
     ) -> tuple[ModelRequest, ModelPrice | None, Hold | None] | None:
         """Hold what the first rung costs that fits, ``None`` where none does."""
         for candidate in self._candidates(request, accounts):
-            prices = self._prices(candidate)
+            offer = self._offer(candidate)
             try:
-                return candidate, prices[0], self._ledger.reserve(accounts, _bound(candidate, prices))
+                return candidate, offer.prices[0], self._ledger.reserve(accounts, offer.bound(candidate))
             except BudgetExceeded:
                 continue
         return None
 
-    def _prices(self, request: ModelRequest) -> list[ModelPrice | None]:
+    def _offer(self, request: ModelRequest) -> Offer:
+        """Return what the provider may bill *request* at, remembered for as long as those prices hold."""
+        now = time.time()
+        if request.other_models:
+            return Offer.of(self._spans(request, now))
+        if self._edition != edition():
+            self._edition, self._offers = edition(), {}
+        offers = self._offers
+        key = (request.model, request.provider_name, request.service_tier)
+        offer = offers.get(key)
+        if offer is None or not offer.start <= now < offer.end:
+            if len(offers) >= _MEMORY:  # the names come from callers
+                offers.clear()
+            offer = offers[key] = Offer.of(self._spans(request, now))
+        return offer
+
+    def _spans(self, request: ModelRequest, now: float) -> list[PriceSpan]:
         """Return every price that the provider may bill *request* at, first the one asked for."""
         tiers = _possible_tiers(request)
         return [
-            self.price_of(model, request.provider_name, tier)
+            self._span(model, request.provider_name, tier, now)
             for model in (request.model, *request.other_models)
             for tier in tiers
         ]
+
+    def _span(self, model: str, provider_name: str, service_tier: str | None, now: float) -> PriceSpan:
+        terms = _TERMS.get(service_tier)
+        if terms is None:
+            return PriceSpan(-inf, inf, self._assumed)
+        span = price_span(model, provider_name, at=now, terms=terms)
+        return span if span.price is not None else span._replace(price=self._assumed)
 
     def fits_at_all(self, accounts: Sequence[Account]) -> BudgetExceeded | None:
         """Return the refusal that any call would meet, where a budget is used up."""
@@ -122,7 +186,7 @@ class Spending:
 
     def _clamped(self, request: ModelRequest, accounts: Sequence[Account]) -> ModelRequest | None:
         """Return the request with as many output tokens as the least budget affords, if that is of use."""
-        prices = [price for price in self._prices(request) if price is not None]
+        prices = self._offer(request).bounding
         headroom = self._ledger.headroom(accounts)
         if not prices or headroom is None or request.operation_name == "embeddings":
             return None
@@ -147,16 +211,6 @@ def _possible_tiers(request: ModelRequest) -> tuple[str | None, ...]:
     if tier not in _STANDARD:
         return (tier, None)
     return (None, "priority") if tier in _OPEN and request.provider_name == "openai" else (None,)
-
-
-def _bound(request: ModelRequest, prices: Sequence[ModelPrice | None]) -> int:
-    """Return the most that *request* can cost, in nano-dollars."""
-    output = 0 if request.operation_name == "embeddings" else request.max_tokens
-    most = 0
-    for price in prices:
-        if price is not None:
-            most = max(most, price.bound(request.input_tokens_bound, output, request.choice_count))
-    return most
 
 
 def unknown_price(request: ModelRequest) -> UnknownPrice:

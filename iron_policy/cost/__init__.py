@@ -5,8 +5,19 @@ Owns prices, bounds and the arithmetic of money. Knows no budget and no call: se
 
 from __future__ import annotations
 
-from iron_policy.cost.catalogue import forget_prices, price_of
+from iron_policy.cost.catalogue import PriceSpan, edition, forget_prices, price_of, price_span
 from iron_policy.cost.money import NANO, to_nanodollars, to_usd
 from iron_policy.cost.prices import ModelPrice, flat_price
 
-__all__ = ["NANO", "ModelPrice", "flat_price", "forget_prices", "price_of", "to_nanodollars", "to_usd"]
+__all__ = [
+    "NANO",
+    "ModelPrice",
+    "PriceSpan",
+    "edition",
+    "flat_price",
+    "forget_prices",
+    "price_of",
+    "price_span",
+    "to_nanodollars",
+    "to_usd",
+]

@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from importlib.metadata import version
 from math import inf, lcm
-from typing import TYPE_CHECKING, Final, TypeAlias, final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, final
 
 from iron_policy.cost.estimates import Rates, Tier
 from iron_policy.cost.model_limits import most_output_tokens
@@ -78,52 +78,77 @@ def price_of(
             model, provider_name, terms if isinstance(terms, tuple) else tuple(sorted(terms.items()))
         )
     if type(found) is Schedule:
-        now = time.time() if at is None else at
-        start, end, price = found.span
-        return price if start <= now < end else found.price_at(now)
-    return found
+        return found.span_at(time.time() if at is None else at).price
+    return found.price
+
+
+def price_span(model: str, provider_name: str | None, *, at: float, terms: Terms = ()) -> PriceSpan:
+    """Return what :func:`price_of` does, and from when until when it holds: for whoever keeps it."""
+    found = _listing(model, provider_name, terms)
+    return found.span_at(at) if type(found) is Schedule else found
 
 
 def forget_prices() -> None:
     """Make :func:`price_of` read the table again, after an application has renewed it."""
+    global _edition  # noqa: PLW0603 - it counts what happens to this module's cache
     _listing.cache_clear()
+    _edition += 1
+
+
+def edition() -> int:
+    """Return a number that :func:`forget_prices` changes: what was kept under another one is to be looked up again."""
+    return _edition
+
+
+_edition = 0
+
+
+class PriceSpan(NamedTuple):
+    """A price and when it holds, in epoch seconds."""
+
+    start: float
+    end: float
+    """The first moment at which it no longer holds."""
+    price: ModelPrice | None
 
 
 @final
 class Schedule:
-    """A price that changes by date or time of day.
+    """A price that changes by date or time of day."""
 
-    Attributes:
-        span: from when until when, in epoch seconds, the price found last holds, and that price.
-    """
-
-    __slots__ = ("_info", "_provider", "_terms", "span")
+    __slots__ = ("_info", "_provider", "_span", "_terms")
 
     def __init__(self, provider: Provider, info: ModelInfo, terms: Terms) -> None:
         self._provider = provider
         self._info = info
         self._terms = terms
-        self.span: tuple[float, float, ModelPrice | None] = (inf, -inf, None)
+        self._span = PriceSpan(inf, -inf, None)
 
-    def price_at(self, epoch: float) -> ModelPrice | None:
-        """Find the price that holds at *epoch*, in seconds, and remember for how long."""
+    def span_at(self, epoch: float) -> PriceSpan:
+        """Return the price that holds at *epoch*, in seconds."""
+        span = self._span
+        if not span.start <= epoch < span.end:
+            # One assignment: another thread sees the old span or the new.
+            span = self._span = self._found(epoch)
+        return span
+
+    def _found(self, epoch: float) -> PriceSpan:
         turns = tuple(_turns(self._info, self._terms, epoch))
         price = _compile(self._provider, self._info, self._terms, epoch)
         start = max((turn for turn in turns if turn <= epoch), default=-inf)
         end = min((turn for turn in turns if turn > epoch), default=inf)
-        self.span = (start, end, price)  # one assignment: another thread sees the old span or the new
-        return price
+        return PriceSpan(start, end, price)
 
 
 @lru_cache(maxsize=4096)  # bounded: the names come from callers
-def _listing(model: str, provider_name: str | None, terms: Terms = ()) -> ModelPrice | Schedule | None:
+def _listing(model: str, provider_name: str | None, terms: Terms = ()) -> PriceSpan | Schedule:
     found = _find(model, provider_name)
     if found is None:
-        return None
+        return PriceSpan(-inf, inf, None)
     provider, info = found
     if next(_turns(info, terms, 0.0), None) is not None:
         return Schedule(provider, info, terms)
-    return _compile(provider, info, terms, 0.0)
+    return PriceSpan(-inf, inf, _compile(provider, info, terms, 0.0))
 
 
 def _find(model: str, provider_name: str | None) -> tuple[Provider, ModelInfo] | None:

@@ -56,11 +56,12 @@ class ModelPrice:
         uncached, output = usage.uncached_input_tokens, usage.output_tokens
         read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
         written_1h = usage.cache_creation_1h_input_tokens
-        if min(uncached, output, read, written, written_1h) < 0:
+        if uncached < 0 or output < 0 or read < 0 or written < 0 or written_1h < 0:
             # A provider's slip must not refund what other tokens cost.
             uncached, output, read = max(uncached, 0), max(output, 0), max(read, 0)
             written, written_1h = max(written, 0), max(written_1h, 0)
-        rates = rates_at(self.tiers, uncached + read + written + written_1h)
+        tiers = self.tiers
+        rates = tiers[0].rates if len(tiers) == 1 else rates_at(tiers, uncached + read + written + written_1h)
         total = (
             self.per_call
             + uncached * rates.text_input
@@ -83,8 +84,25 @@ class ModelPrice:
         """
         if output_tokens is None:
             output_tokens = self.max_output_tokens or self.context_window or UNKNOWN_MAX_OUTPUT_TOKENS
-        total = bound(self.tiers, self._input_at_most(input_tokens), output_tokens * max(choice_count, 1))
+        if input_tokens is None or input_tokens < 0:
+            input_tokens = self._input_at_most(input_tokens)
+        if choice_count > 1:
+            output_tokens *= choice_count
+        total = bound(self.tiers, input_tokens, output_tokens)
         return -(-(self.per_call + total) // self.scale)
+
+    def covers(self, other: ModelPrice) -> bool:
+        """Tell whether no call has a higher :meth:`bound` at *other*, as far as that shows at a glance."""
+        if len(self.tiers) != 1 or len(other.tiers) != 1 or self.scale != other.scale:
+            return False
+        mine, rates = self.tiers[0].rates, other.tiers[0].rates
+        return (
+            self.per_call >= other.per_call
+            and mine.dearest_input >= rates.dearest_input
+            and mine.dearest_output >= rates.dearest_output
+            and (self.context_window, self.max_output_tokens)
+            == (other.context_window, other.max_output_tokens)
+        )
 
     def tokens_affordable(self, input_tokens: int | None, choice_count: int, nanodollars: int) -> int:
         """Return the largest number of output tokens per choice whose :meth:`bound` fits; 0 or less when none does."""
