@@ -141,8 +141,10 @@ class Scope:
 
     def count_model_call(self) -> int:
         """Count a model call here and above; return how many the whole run has made."""
-        counts = [scope._sums.count("model_calls") for scope in self._counting()]  # noqa: SLF001 - our own kind
-        return counts[-1][0]
+        count = 0
+        for scope in self._counting():
+            count = scope._sums.count_one("model_calls")  # noqa: SLF001 - our own kind
+        return count
 
     def count_tool_call(self, call: ToolCall) -> tuple[int, int]:
         """Count a tool call of the whole run; return how many there are now, and how many just like it."""
@@ -162,14 +164,15 @@ class Scope:
         """Add a call that has ended to the sums, here and above."""
         amounts = {"calls": 1, "cost": cost_nanodollars}
         if usage is not None:
-            amounts |= {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+            amounts["input_tokens"] = usage.input_tokens
+            amounts["output_tokens"] = usage.output_tokens
         for scope in self.lineage():
             scope._sums.add(amounts)  # noqa: SLF001 - our own kind
 
     def record_refusal(self) -> None:
         """Add a refused call to the sums, here and above."""
         for scope in self.lineage():
-            scope._sums.count("refusals")  # noqa: SLF001 - our own kind
+            scope._sums.count_one("refusals")  # noqa: SLF001 - our own kind
 
     def record_findings(self, kinds: Sequence[str]) -> None:
         """Add findings to the sums, here and above."""

@@ -19,6 +19,12 @@ class Tally:
         self._lock = threading.Lock()
         self._counts: dict[str | bytes, int] = {}
 
+    def count_one(self, name: str) -> int:
+        """Add one to *name*; return what it is now."""
+        with self._lock:
+            count = self._counts[name] = self._counts.get(name, 0) + 1
+            return count
+
     def count(self, *names: str | bytes) -> tuple[int, ...]:
         """Add one to each of *names*; return what each is now."""
         with self._lock:

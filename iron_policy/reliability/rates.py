@@ -43,6 +43,11 @@ class RateMeter:
 
     def __init__(self, limits: Iterable[RateLimit], clock: Callable[[], float]) -> None:
         self._limits = tuple(limits)
+        # What `objection` needs of each limit, taken from the document once: its fields cost more to read.
+        self._bounds = tuple(
+            (limit.scope, _SECONDS[limit.window], limit.requests is None, limit.requests or limit.tokens or 0)
+            for limit in self._limits
+        )
         self.counts_tokens = any(limit.tokens is not None for limit in self._limits)
         self._clock = clock
         self._lock = threading.Lock()
@@ -58,17 +63,17 @@ class RateMeter:
         now = self._clock()
         due: list[tuple[_Window, int]] = []
         with self._lock:
-            for index, limit in enumerate(self._limits):
-                name = name_of(limit.scope)
+            for index, (scope, seconds, of_tokens, most) in enumerate(self._bounds):
+                name = name_of(scope)
                 if name is None:
                     continue
                 window = self._windows.get((index, name)) or self._begin(index, name)
-                oldest = now - _SECONDS[limit.window]
+                oldest = now - seconds
                 if window.used and window.used[0][0] <= oldest:
                     window.forget(oldest)
-                amount, most = (tokens, limit.tokens or 0) if limit.requests is None else (1, limit.requests)
+                amount = tokens if of_tokens else 1
                 if window.total + amount > most:
-                    return self._refusal(limit, window, now)
+                    return self._refusal(self._limits[index], window, now)
                 due.append((window, amount))
             for window, amount in due:
                 window.used.append((now, amount))

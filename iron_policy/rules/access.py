@@ -67,6 +67,8 @@ def deny_parameters(names: frozenset[str]) -> Rule:
     """Refuse a call that sets one of *names*."""
 
     def rule(request: ModelRequest) -> ModelRequest | PolicyDenied:
+        if names.isdisjoint(request.parameter_names):
+            return request
         for name in request.parameter_names:
             if name in names:
                 return ParameterNotAllowed(
