@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from crewai.hooks.dispatch import InterceptionPoint, register, unregister
 
-from iron_adapters.crewai.marking import CallMark, marked, unreachable
+from iron_adapters.crewai.marking import CallMark, marked
 from iron_adapters.crewai.messages import Prompt
 from iron_adapters.crewai.probe import prove_blocking, prove_registered
 from iron_adapters.crewai.refusals import fail_closed
@@ -36,6 +36,7 @@ from iron_adapters.crewai.runs import Runs
 from iron_adapters.crewai.tools import admit_arguments, judge_result, told
 from iron_adapters.installation import ensure_patched
 from iron_adapters.marks import is_claimed, live_mark, mark
+from iron_adapters.watched_calls import watched
 from iron_policy.exceptions import IronError
 
 if TYPE_CHECKING:
@@ -186,10 +187,8 @@ class IronHooks:
             caller = context.executor or context.llm
             new = marked(context.llm, engine, scope, explicit=named is not None, owner=self, caller=caller)
             if not reaches_seam(context.llm):
-                if judged.rewrites:
-                    engine.refuse(judged, unreachable())
                 self._charge_unended(lambda left: left.caller is caller)
-                new.admitted = engine.admit(request, scope=scope)
+                new.admitted = watched(judged, "IronLLM.wrap(llm)")
                 self._unended.append(new)
             ensure_patched()
             mark.set(new)

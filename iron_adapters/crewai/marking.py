@@ -14,16 +14,14 @@ from crewai.types.usage_metrics import UsageMetrics
 
 from iron_adapters.crewai.refusals import aborted
 from iron_adapters.marks import Mark, live_mark
+from iron_adapters.watched_calls import stand_back
 from iron_adapters.wrapped_calls import reviewed
-from iron_policy.exceptions import ContentBlocked
 from iron_policy.messages import ModelResponse, Text, Usage
 
 if TYPE_CHECKING:
     from iron_policy.call import Call
     from iron_policy.engine import PolicyEngine
     from iron_policy.scope import Scope
-
-_WRAP = "CrewAI's hooks cannot rewrite there; use IronLLM.wrap(llm)"
 
 
 @dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
@@ -47,7 +45,7 @@ class CallMark(Mark):
         """Count a request; what is governed itself is not to be charged here too."""
         self.requests_seen += 1
         if self.admitted is not None:
-            self.admitted.fail("delegated", sent=False, provider_at_fault=False)
+            stand_back(self.admitted)
 
     def replied(self, text: str | None) -> str | None:
         """Judge and charge a call that was admitted here; return its reply as the crew may see it.
@@ -103,11 +101,6 @@ def _is_json(text: str) -> bool:
     except orjson.JSONDecodeError:
         return False
     return True
-
-
-def unreachable() -> ContentBlocked:
-    """Return the refusal of a request that nobody can rewrite."""
-    return ContentBlocked(f"the request needs rewriting, and this model does not reach the wire: {_WRAP}")
 
 
 def counted(llm: Any) -> UsageMetrics:

@@ -30,11 +30,12 @@ from langchain_core.messages import HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
 
 from iron_adapters.installation import ensure_patched
-from iron_adapters.langchain.marking import CallMark, living_with, reaches_wire, told_of, unseen
+from iron_adapters.langchain.marking import CallMark, living_with, reaches_wire, told_of
 from iron_adapters.langchain.probe import prove_blocking
 from iron_adapters.langchain.runs import RunCallbacks, Runs
-from iron_adapters.langchain.watched import Watched, is_cached_reply, review_cached, unreachable
+from iron_adapters.langchain.watched import WRAPPER, Watched, is_cached_reply, review_cached
 from iron_adapters.marks import is_claimed, live_mark, mark
+from iron_adapters.watched_calls import unseen, watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -145,7 +146,7 @@ class IronCallbackHandler(RunCallbacks):
         elif is_cached_reply(response):
             review_cached(marked.judged, response)
         elif not marked.requests_seen:
-            unseen(marked).end(response)
+            Watched(unseen(marked.judged, f"; use {WRAPPER}")).end(response)
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """End a call that failed or was broken off."""
@@ -177,10 +178,9 @@ class IronCallbackHandler(RunCallbacks):
             explicit=self._runs.has_own_policy,
             enclosing=enclosing,
             judged=judged,
-            request=request,
         )
         if not reaches_wire(serialized, kind):
-            marked.watched = _watched(marked)
+            marked.watched = Watched(watched(judged, WRAPPER))
         mark.set(marked)
         self._marks[run_id] = marked
 
@@ -190,13 +190,6 @@ class IronCallbackHandler(RunCallbacks):
             marked.over = True
             mark.set(live_mark())
         return marked
-
-
-def _watched(marked: CallMark) -> Watched:
-    engine = marked.engine
-    if marked.judged.rewrites:
-        engine.refuse(marked.judged, unreachable("the request needs rewriting"))
-    return Watched(engine.admit(marked.request, scope=marked.scope))
 
 
 def _marks_above(found: Mark | None) -> Iterator[CallMark]:

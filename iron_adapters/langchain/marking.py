@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from iron_adapters.langchain.messages import Prompt
 from iron_adapters.langchain.requests import TEXTS, request_of
-from iron_adapters.langchain.watched import Watched
 from iron_adapters.langchain.wire_calls import ON_THE_WIRE
 from iron_adapters.marks import Mark
-from iron_policy.exceptions import GovernanceFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import BaseMessage
 
+    from iron_adapters.langchain.watched import Watched
     from iron_policy.call import Call
     from iron_policy.messages import ModelRequest, OperationName
 
@@ -37,7 +36,6 @@ class CallMark(Mark):
 
     run: weakref.ref[UUID]
     judged: Call
-    request: ModelRequest
     watched: Watched | None = None
 
     def note_request(self) -> None:
@@ -76,18 +74,3 @@ def told_of(
     provider_name = str((told.get("metadata") or {}).get("ls_provider") or kind or "unknown")
     prompt = Prompt(messages, {key: params[key] for key in TEXTS if key in params})
     return request_of(provider_name, params, prompt, operation_name=operation_name), kind
-
-
-def unseen(marked: CallMark) -> Watched:
-    """Return a call that never came by the wire, to be charged from what its reply reports.
-
-    Raises:
-        GovernanceFailed: it has sent what the policy rewrites.
-    """
-    if marked.judged.rewrites:
-        never = GovernanceFailed(
-            "a call that needed rewriting never came by httpx or httpx2, so it was sent as it was; "
-            "use IronChatModel.wrap(model)"
-        )
-        marked.engine.refuse(marked.judged, never)
-    return Watched(marked.engine.admit(marked.request, scope=marked.scope))

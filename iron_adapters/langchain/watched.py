@@ -13,6 +13,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
 
 from iron_adapters.langchain.chunks import ChunkReview
 from iron_adapters.langchain.replies import Reply, is_cached
+from iron_adapters.watched_calls import remedy, stand_back, unreachable
 from iron_adapters.wire.usage import openai_usage
 from iron_adapters.wrapped_calls import fail
 from iron_policy.exceptions import BudgetExceeded, ContentBlocked
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from iron_policy.call import Call
     from iron_policy.messages import Text, ToolCall
 
-_WRAP = "this model does not reach the wire, so a callback cannot; use IronChatModel.wrap(model)"
-
+WRAPPER = "IronChatModel.wrap(model)"
+"""What governs a model that a callback cannot govern."""
 
 _CACHED = (
     "the reply in LangChain's cache needs rewriting, which a callback cannot do; keep the cache apart from ungoverned "
-    "calls, or use IronChatModel.wrap(model)"
+    f"calls, or use {WRAPPER}"
 )
 
 
@@ -55,7 +56,7 @@ class Watched:
             for _ in self._chunks.feed(piece):
                 pass
         if self._call.cut_due:
-            raise BudgetExceeded(f"the stream has brought what its budget affords; {_WRAP}")
+            raise BudgetExceeded(f"the stream has brought what its budget affords; {remedy(WRAPPER)}")
 
     def end(self, response: LLMResult) -> None:
         """Settle the call, and judge its reply.
@@ -75,7 +76,7 @@ class Watched:
                 for _ in self._chunks.finish():
                     pass
             elif self._call.review(reply) is not None:
-                raise unreachable("the reply needs rewriting")
+                raise unreachable("the reply needs rewriting", WRAPPER)
         finally:
             self._call.settle(usage, model=reply.model, finish_reasons=reply.finish_reasons)
 
@@ -89,7 +90,7 @@ class Watched:
 
     def stand_back(self) -> None:
         """Charge nothing: a call within this one is governed itself."""
-        self._call.fail("delegated", sent=False, provider_at_fault=False)
+        stand_back(self._call)
 
 
 _COMPLETION = Channel("completion")
@@ -107,30 +108,25 @@ class _AsItIs:
         held = self._held[channel] + text
         released = self._call.push(channel, text)
         if not held.startswith(released):
-            raise unreachable("the reply needs rewriting")
+            raise unreachable("the reply needs rewriting", WRAPPER)
         self._held[channel] = held[len(released) :]
         return text
 
     def finish(self, channel: Channel) -> str:
         """End a text; nothing of it was held back."""
         if self._call.finish(channel) != self._held.pop(channel, ""):
-            raise unreachable("the reply needs rewriting")
+            raise unreachable("the reply needs rewriting", WRAPPER)
         return ""
 
     def whole(self, text: Text) -> str:
         """Return a whole text."""
         if self._call.whole(text) != text.text:
-            raise unreachable("the reply needs rewriting")
+            raise unreachable("the reply needs rewriting", WRAPPER)
         return text.text
 
     def tool_call(self, call: ToolCall) -> None:
         """Judge a complete tool call."""
         self._call.tool_call(call)
-
-
-def unreachable(what: str) -> ContentBlocked:
-    """Return the refusal of what a callback cannot carry out."""
-    return ContentBlocked(f"{what}, and {_WRAP}")
 
 
 def review_cached(call: Call, response: LLMResult) -> None:

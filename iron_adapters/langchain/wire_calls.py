@@ -15,8 +15,8 @@ from iron_adapters.langchain.chunks import ChunkReview
 from iron_adapters.langchain.replies import Reply
 from iron_adapters.langchain.stand_in import StandIn
 from iron_adapters.marks import Mark, live_mark, mark
+from iron_adapters.watched_calls import unseen
 from iron_policy.detect import Scanner
-from iron_policy.exceptions import GovernanceFailed
 from iron_policy.redact import StreamWindow
 
 if TYPE_CHECKING:
@@ -85,7 +85,6 @@ class WireCall:
     ) -> None:
         self._mark, self._is_own = mark_for(governor)
         self._seen_before = self._mark.requests_seen
-        self._request = request
         self._judged = self._mark.engine.judge(request, scope=self._mark.scope)
         self._prompt = prompt
         self._how = answers
@@ -145,13 +144,7 @@ class WireCall:
         Raises:
             GovernanceFailed: it has sent what the policy rewrites.
         """
-        engine, scope = self._mark.engine, self._mark.scope
-        if self._judged.rewrites:
-            never = GovernanceFailed(
-                "a call that needed rewriting never came by httpx or httpx2, so it was sent as it was"
-            )
-            engine.refuse(self._judged, never)
-        return ChatCall(engine.admit(self._request, scope=scope), self._prompt, answers=self._how)
+        return ChatCall(unseen(self._judged), self._prompt, answers=self._how)
 
 
 class WireStream:

@@ -28,15 +28,16 @@ from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 
 from iron_adapters.installation import ensure_patched
 from iron_adapters.llama_index.marking import (
+    WRAPPER,
     CallMark,
     embedding_told_of,
     llm_told_of,
     reaches_wire,
-    unreachable,
 )
 from iron_adapters.llama_index.probe import prove_blocking
 from iron_adapters.llama_index.scopes import Scopes
 from iron_adapters.marks import is_claimed, live_mark, mark
+from iron_adapters.watched_calls import watched
 from iron_policy.exceptions import PolicyDenied
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class IronCallbackHandler(BaseCallbackHandler):
         told = payload or {}
         if (error := told.get(EventPayload.EXCEPTION)) is not None:
             marked.broke(error)
-        elif marked.request.operation_name == "embeddings":
+        elif marked.embeds:
             marked.embedded(told.get(EventPayload.CHUNKS) or ())
         else:
             marked.replied(told.get(EventPayload.RESPONSE) or told.get(EventPayload.COMPLETION))
@@ -179,13 +180,10 @@ class IronCallbackHandler(BaseCallbackHandler):
             enclosing=enclosing,
             event_id=event_id,
             judged=judged,
-            request=request,
             reaches_wire=known,
         )
-        if not known and request.operation_name != "embeddings":
-            if judged.rewrites:
-                engine.refuse(judged, unreachable("the request needs rewriting"))
-            marked.admitted = engine.admit(request, scope=scope)
+        if not known and not marked.embeds:
+            marked.admitted = watched(judged, WRAPPER)
         mark.set(marked)
         if len(self._marks) >= _MOST:
             self._marks.pop(next(iter(self._marks)), None)

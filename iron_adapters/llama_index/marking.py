@@ -16,8 +16,8 @@ from iron_adapters.llama_index.messages import Prompt
 from iron_adapters.llama_index.replies import Reply
 from iron_adapters.llama_index.requests import request_of
 from iron_adapters.marks import Mark
+from iron_adapters.watched_calls import stand_back, unreachable, unseen
 from iron_adapters.wrapped_calls import fail, reviewed
-from iron_policy.exceptions import ContentBlocked, GovernanceFailed
 from iron_policy.messages import ModelRequest, Text
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ _ON_THE_WIRE: Mapping[str, str] = {
     "Anthropic_LLM": "anthropic",
 }
 """Classes (``class_name()``) that speak through httpx, at endpoints that the wire can read, and to whom."""
+WRAPPER = "IronLLM.wrap(llm)"
+"""What governs a model that a callback cannot govern."""
+
 _GOVERNED = frozenset({"IronLLM", "IronEmbedding"})
 
 
@@ -48,9 +51,13 @@ class CallMark(Mark):
 
     event_id: str
     judged: Call
-    request: ModelRequest
     reaches_wire: bool
     admitted: Call | None = None
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it is a call for embeddings."""
+        return self.judged.asked.operation_name == "embeddings"
 
     def note_request(self) -> None:
         """Count a request; what is governed itself is not to be charged here too."""
@@ -60,7 +67,7 @@ class CallMark(Mark):
     def stand_back(self) -> None:
         """Charge nothing: a call within this one is governed itself."""
         if self.admitted is not None:
-            self.admitted.fail("delegated", sent=False, provider_at_fault=False)
+            stand_back(self.admitted)
 
     def replied(self, response: Any) -> None:
         """See that the call was governed; settle it where it was admitted here.
@@ -75,7 +82,7 @@ class CallMark(Mark):
             call.settle(None)
             return
         if reviewed(call, Reply(response).response) is not None:
-            raise unreachable("the reply needs rewriting")
+            raise unreachable("the reply needs rewriting", WRAPPER)
 
     def embedded(self, chunks: Sequence[str]) -> None:
         """Judge and charge what was embedded off the wire; a callback is told of it only now.
@@ -85,8 +92,7 @@ class CallMark(Mark):
         """
         if self.requests_seen or self.reaches_wire:
             return  # where nothing was requested, all of it came from a cache
-        self.request = embedding_request(self.request, chunks)
-        self.judged = self.engine.judge(self.request, scope=self.scope)
+        self.judged = self.engine.judge(embedding_request(self.judged.asked, chunks), scope=self.scope)
         self._unseen().settle(None)
 
     def broke(self, error: BaseException) -> None:
@@ -97,24 +103,8 @@ class CallMark(Mark):
             fail(self.admitted, error)
 
     def _unseen(self) -> Call:
-        if self.judged.rewrites:
-            never = GovernanceFailed(
-                "a call that needed rewriting never came by httpx or httpx2, so it was made as it was; "
-                f"use {self._wrapper()}"
-            )
-            self.engine.refuse(self.judged, never)
-        return self.engine.admit(self.request, scope=self.scope)
-
-    def _wrapper(self) -> str:
-        is_embedding = self.request.operation_name == "embeddings"
-        return "IronEmbedding.wrap(model)" if is_embedding else "IronLLM.wrap(llm)"
-
-
-def unreachable(what: str) -> ContentBlocked:
-    """Return the refusal of what a callback cannot carry out."""
-    return ContentBlocked(
-        f"{what}, and this model does not reach the wire, so a callback cannot; use IronLLM.wrap(llm)"
-    )
+        wrapper = "IronEmbedding.wrap(model)" if self.embeds else WRAPPER
+        return unseen(self.judged, f"; use {wrapper}")
 
 
 def reaches_wire(model: Mapping[str, Any]) -> bool:
