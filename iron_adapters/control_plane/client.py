@@ -132,11 +132,16 @@ class ControlPlane:
     async def _post(
         self, path: str, body: Mapping[str, Any], what: str, *, within: timedelta = _TOTAL
     ) -> dict[str, Any]:
-        """Send *body* with the token; return the reply of a 2xx answer.
+        """Send *body* with the token; return the reply of a 2xx answer."""
+        outcome = await self._exchange(path, body, what, within)
+        if isinstance(outcome, ControlPlaneError):
+            raise outcome
+        return outcome
 
-        Errors are raised outside of handlers, and neither token nor reply is named here: a traceback keeps the causes
-        and the variables of its frames.
-        """
+    async def _exchange(
+        self, path: str, body: Mapping[str, Any], what: str, within: timedelta
+    ) -> dict[str, Any] | ControlPlaneError:
+        """Send and read. Errors are returned: a traceback has the variables of its frames, and here are secrets."""
         request = (
             self._client.post(f"{self._base}/api/v1/{path}")
             .bearer_auth(self._token)
@@ -146,20 +151,15 @@ class ControlPlane:
             .streamed_read_buffer_limit(0)  # else as much as it takes is read before anybody can object
             .build_streamed()
         )
-        failure = ""
         try:
             async with request as response:
-                reply = await _read(response)
-                status = response.status
+                status, reply = response.status, await _read(response)
         except PyreqwestError as error:
-            failure = type(error).__name__
-        if failure:
-            raise ControlPlaneError(f"the control plane at {self._base!r} gave no answer ({failure})")
+            kind = type(error).__name__
+            return ControlPlaneError(f"the control plane at {self._base!r} gave no answer ({kind})")
         if not 200 <= status < 300:  # noqa: PLR2004 - success, RFC 9110 section 15.3
-            raise refusal(what, status, reply, self._token)
-        if reply is None:
-            raise _nonsense(what, status)
-        return reply
+            return refusal(what, status, reply, self._token)
+        return _nonsense(what, status) if reply is None else reply
 
 
 async def _read(response: Response) -> dict[str, Any] | None:
