@@ -28,6 +28,7 @@ _SERVER_BLOCKS = frozenset(
     mcp_tool_result container_upload tool_reference compaction tool_addition tool_removal browser_state
     """.split()  # noqa: SIM905 - one to a line would be a page
 )
+_PDF = "application/pdf"
 _CITATIONS = "its citations have no equal there; leave them out"
 TOOL_FAILED = "The tool failed:"
 """What a tool's message begins with where Anthropic's has ``is_error``, for which OpenAI's has no field."""
@@ -200,7 +201,8 @@ def _document(block: Fields) -> list[dict[str, Any]]:
     source = _source(block)
     kind = source.take("type")
     if kind == "base64":
-        data = f"data:{source.need('media_type', str)};base64,{source.need('data', str)}"
+        source.only("media_type", (_PDF,), f"a document in base64 must be {_PDF!r}")
+        data = f"data:{_PDF};base64,{source.need('data', str)}"
         parts = [{"type": "file", "file": {"filename": "document.pdf", "file_data": data}}]
     elif kind == "text":
         source.leave_out("media_type")

@@ -21,20 +21,19 @@ if TYPE_CHECKING:
 _EFFORTS = frozenset({"low", "medium", "high", "xhigh", "max"})
 _LOW_BUDGET = 4_096
 _MEDIUM_BUDGET = 16_384
-_CAN_REST = re.compile(r"(?:ft:)?gpt-(?:5\.\d+|[6-9]|\d\d)(?!.*-(?:chat|codex|pro))")
-_NEVER_RESTS = re.compile(r"(?:ft:)?(?:o\d|codex-|gpt-5(?!.*-chat))")
+_CAN_REST = re.compile(r"(?:ft:)?gpt-(?:5\.\d+|[6-9]|1\d)(?!.*-(?:chat|codex|pro))")
+_NEVER_RESTS = re.compile(r"(?:ft:)?(?:o\d|codex-|gpt-(?:[5-9]|1\d)(?!.*-chat))")
 
 
-def chat_effort(request: Fields, chat: dict[str, Any], model: str) -> tuple[dict[str, Any], bool]:
+def chat_effort(request: Fields, model: str) -> tuple[dict[str, Any], bool]:
     """Take ``thinking`` and ``output_config`` of *request*.
 
     Returns:
-        What says the same in *chat*, and whether thinking is to be shown.
+        What says the same in a chat, and whether thinking is to be shown.
 
     Raises:
         Untranslatable: *model* cannot be told to think that little, or that much in another way.
     """
-    del chat
     effort, said = _output(request)
     thinking = request.fields("thinking")
     if thinking is None:

@@ -6,6 +6,7 @@ handed on. Reference: https://docs.claude.com/en/api/errors
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from iron_adapters.wire.json_bodies import dump, load_reply
@@ -14,6 +15,7 @@ from iron_adapters.wire.translation.tables import ERRORS, ErrorWords, error_word
 from iron_policy.exceptions import WireError
 
 _STATUSES = range(400, 600)
+_PAGE = re.compile(r"<\s*(?:!doctype|html|head|body)\b", re.IGNORECASE)
 _QUOTA = "insufficient_quota"
 """OpenAI says it with 429, which clients try again; Anthropic has a status of its own for money."""
 _BY_WORD = {words.openai: words for words in reversed(ERRORS)} | {
@@ -65,7 +67,7 @@ def _words_alone(error: dict[str, Any]) -> ErrorWords:
 def _said(document: dict[str, Any], words: ErrorWords, fallback: str) -> dict[str, Any]:
     error = _error_of(document)
     found = [error.get("message"), document.get("error"), document.get("detail")]
-    messages = [text for text in found if type(text) is str and text and not text.lstrip().startswith("<")]
+    messages = [text for text in found if type(text) is str and text and not _PAGE.search(text)]
     said = _error(words.anthropic, messages[0] if messages else fallback)
     for key in ("param", "code"):
         if (value := error.get(key)) is not None:

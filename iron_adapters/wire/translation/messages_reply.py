@@ -92,12 +92,8 @@ def text_of(answer: dict[str, Any], key: str) -> str:
 
 
 def thinking_of(answer: dict[str, Any]) -> str:
-    """Return what an answer, or a piece of one, shows of the model's thinking.
-
-    Raises:
-        WireError: it is no string.
-    """
-    return next((text for key in THINKING_KEYS if (text := text_of(answer, key))), "")
+    """Return what an answer, or a piece of one, shows of the model's thinking."""
+    return next((text for key in THINKING_KEYS if type(text := answer.get(key)) is str and text), "")
 
 
 def stop_of(choice: dict[str, Any], asked: Asked, *, refused: bool, calls: bool) -> tuple[str, str | None]:

@@ -83,7 +83,7 @@ def chat_request(document: dict[str, Any]) -> tuple[dict[str, Any], Asked]:
         if (value := request.number(key)) is not None:
             chat[key] = value
     chat |= chat_tools(request)
-    effort, shows_thinking = chat_effort(request, chat, model)
+    effort, shows_thinking = chat_effort(request, model)
     chat |= effort
     chat |= _service(request, model)
     chat |= {key: value for key in _OPENAIS if (value := request.take(key)) is not None}

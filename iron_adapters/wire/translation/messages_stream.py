@@ -1,11 +1,8 @@
 """The stream of a chat completion, said as the stream of a message.
 
-Owns which chunk starts, goes on with and stops which block. Chunks know no blocks: a block starts with its first
-piece, and stops where another begins. OpenAI tells the usage at the end only, so ``message_start`` has noughts and
-``message_delta`` the counts, which replace them.
-
-Pieces of several calls may come in turns, while a message says one block after the other: what comes for another
-block, before the arguments of the open call are whole, waits for the stream's end. No server is known to do so.
+Owns how the message starts and ends, and what a chunk brings for which block; the blocks are in ``messages_blocks``.
+OpenAI tells the usage at the end only, so ``message_start`` has noughts and ``message_delta`` the counts, which
+replace them. A stream ends with ``message_stop`` only where the provider told why the answer ended.
 References: https://platform.openai.com/docs/api-reference/chat/streaming,
 https://docs.claude.com/en/docs/build-with-claude/streaming
 """
@@ -14,14 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from iron_adapters.wire.json_bodies import dump, holds_json, load_reply
+from iron_adapters.wire.json_bodies import load_reply
 from iron_adapters.wire.sse import EventParser, write_event
 from iron_adapters.wire.streaming import number_at
+from iron_adapters.wire.translation.messages_blocks import Blocks, written
 from iron_adapters.wire.translation.messages_errors import broken_event, messages_error_event
 from iron_adapters.wire.translation.messages_reply import (
-    NO_SIGNATURE,
-    call_id,
-    input_of,
     message_start,
     refuse_unsayable,
     stop_of,
@@ -32,8 +27,6 @@ from iron_adapters.wire.translation.tables import messages_usage
 from iron_policy.exceptions import WireError
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from iron_adapters.wire.sse import Event
     from iron_adapters.wire.translation.messages_request import Asked
 
@@ -47,7 +40,7 @@ class MessageEvents:
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._parser = EventParser()
-        self._blocks = _Blocks()
+        self._blocks = Blocks()
         self._message: dict[str, Any] = {}
         self._usage: dict[str, Any] | None = None
         self._last: dict[str, Any] | None = None
@@ -74,7 +67,7 @@ class MessageEvents:
         if event.data.strip() == _DONE:
             return self._end()
         chunk, _ = load_reply(event.data, "a chunk of the stream")
-        if chunk.get("error"):
+        if chunk.get("error") or chunk.get("object") == "error":  # the latter is vLLM's
             self._over = True
             return messages_error_event(chunk)
         return self._chunk(chunk)
@@ -95,7 +88,7 @@ class MessageEvents:
         delta = choice.get("delta")
         if type(delta) is dict:
             self._delta(delta)
-        if choice.get("finish_reason") is not None:
+        if choice.get("finish_reason"):  # some servers write "" where others write null
             self._last = choice
         return start + self._blocks.events()
 
@@ -103,7 +96,7 @@ class MessageEvents:
         if self._message:
             return b""
         self._message = message_start(chunk)
-        return _written({"type": "message_start", "message": self._message})
+        return written({"type": "message_start", "message": self._message})
 
     def _delta(self, delta: dict[str, Any]) -> None:
         refuse_unsayable(delta)
@@ -136,142 +129,4 @@ class MessageEvents:
         delta = {"stop_reason": reason, "stop_sequence": stop}
         usage = self._usage or self._message["usage"]
         end = {"type": "message_delta", "delta": delta, "usage": usage}
-        return blocks.events() + _written(end) + _written({"type": "message_stop"})
-
-
-class _Call:
-    """A call of which the beginning has come: a block of its own, whatever others come in between."""
-
-    def __init__(self, name: str, identity: str) -> None:
-        self.name = name
-        self.identity = identity
-        self.arguments: list[str] = []
-
-    def is_whole(self) -> bool:
-        return holds_json("".join(self.arguments))
-
-
-if TYPE_CHECKING:
-    _Key: TypeAlias = str | _Call
-    """``thinking``, ``content``, ``refusal``, or a call."""
-
-
-class _Blocks:
-    """The blocks of a message: which is open, which have been, and which wait.
-
-    Attributes:
-        calls: the calls so far, by their ``index``.
-        refused: whether the model has said that it will not answer.
-    """
-
-    def __init__(self) -> None:
-        self.calls: dict[int, _Call] = {}
-        self.refused = False
-        self._count = 0
-        self._open: _Key | None = None
-        self._closed: list[_Call] = []
-        self._waiting: dict[_Key, list[str]] = {}
-        self._events: list[bytes] = []
-
-    def events(self) -> bytes:
-        """Return the events since the last time."""
-        events, self._events = b"".join(self._events), []
-        return events
-
-    def add_call(self, piece: dict[str, Any], message_id: str) -> None:
-        """Take a piece of a call.
-
-        Raises:
-            WireError: it is the first piece and names no function, or it comes after the call's end.
-        """
-        index = number_at(piece, "index")
-        function = piece.get("function")
-        function = function if type(function) is dict else {}
-        call = self.calls.get(index)
-        if call is None:
-            name = function.get("name")
-            if type(name) is not str or not name:
-                raise WireError("the stream has a tool call that names no function")
-            call = self.calls[index] = _Call(name, call_id(piece, index, message_id))
-            self.add(call, "")
-        elif type(identity := piece.get("id")) is str and identity not in {"", call.identity}:
-            raise WireError("the stream has two tool calls with the same index")
-        if arguments := text_of(function, "arguments"):
-            call.arguments.append(arguments)
-            self.add(call, arguments)
-
-    def add(self, key: _Key, piece: str) -> None:
-        """Take a piece of the block *key*: it goes on, or starts, or waits."""
-        self.refused |= key == "refusal"
-        if self._open != key and (self._waiting or self._is_unfinished()):
-            self._waiting.setdefault(key, []).append(piece)
-            return
-        if key in self._closed:
-            if piece.strip():
-                raise WireError("the stream goes on with a tool call that had ended")
-            return
-        if self._open != key:
-            self._stop()
-            self._start(key)
-        if piece:
-            self._write("content_block_delta", delta=_delta(key, piece))
-
-    def close(self, stop_reason: str) -> None:
-        """Stop the last block, after those that waited.
-
-        Raises:
-            WireError: a call's arguments are no JSON object.
-        """
-        self._stop()
-        for key in sorted(self._waiting, key=self._rank):
-            self._start(key)
-            if piece := "".join(self._waiting[key]):
-                self._write("content_block_delta", delta=_delta(key, piece))
-            self._stop()
-        for call in self.calls.values():
-            input_of("".join(call.arguments), stop_reason)
-
-    def _is_unfinished(self) -> bool:
-        return isinstance(self._open, _Call) and not self._open.is_whole()
-
-    def _rank(self, key: _Key) -> int:
-        """Return the place of a block among others, which is that of a whole reply's."""
-        texts = ("thinking", "content", "refusal")
-        return texts.index(key) if isinstance(key, str) else len(texts) + list(self.calls.values()).index(key)
-
-    def _start(self, key: _Key) -> None:
-        self._open = key
-        self._write("content_block_start", content_block=_block(key))
-
-    def _stop(self) -> None:
-        if self._open is None:
-            return
-        self._write("content_block_stop")
-        if isinstance(self._open, _Call):
-            self._closed.append(self._open)
-        self._open = None
-        self._count += 1
-
-    def _write(self, kind: str, **entries: Any) -> None:
-        self._events.append(_written({"type": kind, "index": self._count, **entries}))
-
-
-def _block(key: _Key) -> dict[str, Any]:
-    """Return a block that says nothing yet."""
-    if isinstance(key, _Call):
-        return {"type": "tool_use", "id": key.identity, "name": key.name, "input": {}}
-    if key == "thinking":
-        return {"type": "thinking", "thinking": "", "signature": NO_SIGNATURE}
-    return {"type": "text", "text": ""}
-
-
-def _delta(key: _Key, piece: str) -> dict[str, Any]:
-    if isinstance(key, _Call):
-        return {"type": "input_json_delta", "partial_json": piece}
-    if key == "thinking":
-        return {"type": "thinking_delta", "thinking": piece}
-    return {"type": "text_delta", "text": piece}
-
-
-def _written(event: dict[str, Any]) -> bytes:
-    return write_event(dump(event), event["type"])
+        return blocks.events() + written(end) + written({"type": "message_stop"})

@@ -31,7 +31,10 @@ def chat_tools(request: Fields) -> dict[str, Any]:
     ):
         said["tools"] = functions
     if (choice := request.fields("tool_choice")) is not None:
-        said |= _choice(choice)
+        chosen = _choice(choice)
+        # OpenAI refuses any choice where there are no tools; these two ask for nothing then.
+        if "tools" in said or chosen["tool_choice"] not in ("auto", "none"):
+            said |= chosen
     return said
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from iron_adapters.wire.translation.messages_request import Asked
+    from iron_adapters.wire.translation.translated import Translated
 
 
 class MessagesToChat:
@@ -46,7 +47,7 @@ class MessagesToChat:
         return MessageEvents(self._asked)
 
 
-def messages_to_chat(body: bytes) -> MessagesToChat:
+def messages_to_chat(body: bytes) -> Translated:
     """Say a request for a message as one for a chat completion.
 
     Raises:
