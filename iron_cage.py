@@ -9,10 +9,12 @@ from iron_adapters.runtime import AgentRuntime, Runtime
 
 if TYPE_CHECKING:
     from iron_adapters.completions import acompletion, completion
+    from iron_adapters.router import LlmRouter
 
 __all__ = [
     "AgentRuntime",
     "BudgetConfig",
+    "LlmRouter",
     "ReliabilityConfig",
     "Runtime",
     "SafetyConfig",
@@ -20,7 +22,7 @@ __all__ = [
     "completion",
     "protect_agent",
 ]
-_FROM_AN_EXTRA = ("acompletion", "completion")
+_FROM_AN_EXTRA = ("LlmRouter", "acompletion", "completion")
 """Looked up when they are asked for: what they need may not be installed."""
 
 

@@ -8,9 +8,18 @@ from iron_adapters.agent import BudgetConfig, ReliabilityConfig, SafetyConfig, p
 
 if TYPE_CHECKING:
     from iron_adapters.completions import acompletion, completion
+    from iron_adapters.router import LlmRouter
 
-__all__ = ["BudgetConfig", "ReliabilityConfig", "SafetyConfig", "acompletion", "completion", "protect_agent"]
-_FROM_AN_EXTRA = ("acompletion", "completion")
+__all__ = [
+    "BudgetConfig",
+    "LlmRouter",
+    "ReliabilityConfig",
+    "SafetyConfig",
+    "acompletion",
+    "completion",
+    "protect_agent",
+]
+_FROM_AN_EXTRA = ("LlmRouter", "acompletion", "completion")
 """Looked up when they are asked for: what they need may not be installed."""
 
 

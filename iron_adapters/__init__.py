@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from iron_adapters.client import govern
     from iron_adapters.completions import acompletion, completion
     from iron_adapters.installation import install, uninstall
+    from iron_adapters.router import LlmRouter
     from iron_adapters.runtime import AgentRuntime, Runtime
 
 __all__ = [
     "AgentRuntime",
     "BudgetConfig",
+    "LlmRouter",
     "ReliabilityConfig",
     "Runtime",
     "SafetyConfig",
@@ -29,6 +31,7 @@ __all__ = [
 _HOMES = {
     "AgentRuntime": "iron_adapters.runtime",
     "BudgetConfig": "iron_adapters.agent_settings",
+    "LlmRouter": "iron_adapters.router",
     "ReliabilityConfig": "iron_adapters.agent_settings",
     "Runtime": "iron_adapters.runtime",
     "SafetyConfig": "iron_adapters.agent_settings",

@@ -59,20 +59,6 @@ class Exchange:
             PolicyDenied: nothing may be sent.
             WireError: the body cannot be read, so nothing may be sent.
         """
-        read = cls.read(engine, sent)
-        return None if read is None else cls.admitted(engine, scope, *read, charges=sent.charges)
-
-    @staticmethod
-    def read(engine: PolicyEngine, sent: Sent) -> tuple[Codec, WireRequest] | None:
-        """Read one request, so that somebody can look where it is to go before it is judged.
-
-        Returns:
-            What :meth:`admitted` takes; ``None`` where the request passes as it is.
-
-        Raises:
-            PolicyDenied: nobody here can read what the endpoint takes, so nothing may be sent.
-            WireError: the body cannot be read, so nothing may be sent.
-        """
         codec = codec_for(sent.method, sent.path)
         if codec is PASS:
             return None
@@ -83,17 +69,18 @@ class Exchange:
                 f"{sent.method} {sent.path!r} is no endpoint that can be judged; access.endpoints in the policy lets paths pass"
             )
         try:
-            return codec, codec.read_request(sent.body, sent.headers, sent.provider_name, path=sent.path)
+            wire = codec.read_request(sent.body, sent.headers, sent.provider_name, path=sent.path)
         except WireError:
             if engine.enforces:
                 raise
             return None
+        return cls.admitted(engine, scope, codec, wire, charges=sent.charges)
 
     @classmethod
     def admitted(
         cls, engine: PolicyEngine, scope: Scope, codec: Codec, wire: WireRequest, *, charges: bool = True
     ) -> Exchange:
-        """Judge what :meth:`read` returned.
+        """Judge a request that was read already, as somebody does who chooses where it goes.
 
         Raises:
             PolicyDenied: nothing may be sent.

@@ -1,16 +1,29 @@
-"""Which hosts are providers, and by what name."""
+"""Which hosts, keys and models belong to which provider.
+
+Owns the providers' names and addresses, and the rule that a key never goes to another provider. Sends nothing.
+"""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from iron_policy.document import Upstream
+from iron_policy.exceptions import IronError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from iron_policy.document import Policy
 
+Dialect: TypeAlias = Literal["openai", "anthropic"]
+
+OFFICIAL_URLS: Final[Mapping[Dialect, str]] = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com/v1",
+}
 _HOSTS = {
     "api.openai.com": "openai",
     "eu.api.openai.com": "openai",
@@ -18,6 +31,41 @@ _HOSTS = {
     "api.anthropic.com": "anthropic",
 }
 _SUFFIXES = {".openai.azure.com": "openai", ".api.cognitive.microsoft.com": "openai"}
+_ANTHROPIC_KEY = "sk-ant-"
+_OPENAI_MODELS = re.compile(
+    r"gpt|chatgpt|o\d|codex|ft:|text-embedding-|davinci|babbage|omni-moderation|text-moderation|computer-use"
+)
+
+
+class ProviderMismatch(IronError):  # noqa: N818 - what it tells
+    """A call and the key at hand belong to different providers, so nothing was sent."""
+
+    code = "provider_mismatch"
+
+
+def provider_of_key(key: str) -> Dialect:
+    """Return whose key *key* is: Anthropic's begin with ``sk-ant-``; all others are taken for OpenAI's."""
+    return "anthropic" if key.startswith(_ANTHROPIC_KEY) else "openai"
+
+
+def provider_of_model(model: str) -> Dialect | None:
+    """Return whose model *model* is by its name, ``None`` where the name does not tell."""
+    if model.startswith("claude"):
+        return "anthropic"
+    return "openai" if _OPENAI_MODELS.match(model) else None
+
+
+def refuse_foreign_key(upstream_name: str, key: str) -> None:
+    """Raise where *key* is one of Anthropic's and *upstream_name* is OpenAI, or the other way round.
+
+    Raises:
+        ProviderMismatch: naming both, and never the key.
+    """
+    if upstream_name in OFFICIAL_URLS and provider_of_key(key) != upstream_name:
+        raise ProviderMismatch(
+            f"the key at hand is one of {provider_of_key(key)!r} and the call is for {upstream_name!r}; "
+            "a key is never sent to another provider"
+        )
 
 
 def provider_of(policy: Policy, host: str, port: int | None) -> str | None:

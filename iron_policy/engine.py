@@ -75,8 +75,8 @@ class PolicyEngine:
         self.enforces = self.policy.mode == "enforce"
         self.content = ContentJudge(self.policy.safety)
         self.ledger = PROCESS_LEDGER
-        allows_model = name_filter(self.policy.access.models)
-        self.spending = Spending(self.policy.spending, self.ledger, allows_model)
+        self._allows_model = name_filter(self.policy.access.models)
+        self.spending = Spending(self.policy.spending, self.ledger, self._allows_model)
         self.recorder = Recorder(_sinks(self.policy) if sinks is None else sinks, monitor=not self.enforces)
         self.implicit_scope = Scope(self, Vault(token_key or _PROCESS_KEY), counts_loops=False)
         self._token_key = token_key or _PROCESS_KEY
@@ -194,6 +194,10 @@ class PolicyEngine:
         """Tell whether the policy lets an endpoint pass that nobody here can read."""
         return any(fnmatch.fnmatchcase(path, pattern) for pattern in self.policy.access.endpoints)
 
+    def allows_model(self, model: str) -> bool:
+        """Tell whether the policy lets *model* be asked."""
+        return not self.enforces or self._allows_model is None or self._allows_model(model)
+
     def reveals(self, tool_name: str) -> bool:
         """Tell whether *tool_name* may see real values behind tokens."""
         return self._revealed is not None and self._revealed(tool_name)
@@ -218,7 +222,7 @@ class PolicyEngine:
         account = None
         if budget_usd is not None:
             account = Account(scope="run", limit_nanodollars=to_nanodollars(budget_usd))
-        vault = parent.vault if parent else Vault(self._token_key)
+        vault = parent.vault if parent else self.new_vault()
         return Scope(
             self,
             vault,
@@ -229,6 +233,10 @@ class PolicyEngine:
             path=path,
             counts_loops=counts_loops,
         )
+
+    def new_vault(self) -> Vault:
+        """Return a vault of its own, for a scope whose values are nobody else's business."""
+        return Vault(self._token_key)
 
     @contextmanager
     def run(

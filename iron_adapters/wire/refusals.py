@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from iron_adapters.wire.sse import write_event
-from iron_policy.exceptions import BudgetExceeded, PolicyDenied, RateLimited
+from iron_policy.exceptions import BudgetExceeded, IronError, PolicyDenied, RateLimited
 
 _ANTHROPIC_TYPES = {
     402: "billing_error",
@@ -20,6 +20,18 @@ _ANTHROPIC_TYPES = {
     429: "rate_limit_error",
     503: "api_error",
 }
+
+_PROBLEM_TYPES = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_OWN_FAULT = 500
 
 
 def headers(denied: PolicyDenied) -> dict[str, str]:
@@ -73,6 +85,28 @@ def anthropic_body(denied: PolicyDenied) -> bytes:
 def anthropic_event(denied: PolicyDenied) -> bytes:
     """Return the end of a message's stream that is refused half-way."""
     return write_event(anthropic_body(denied), "error")
+
+
+def problem(error: IronError, dialect: str) -> bytes:
+    """Return the body of an error that is no refusal, in the shape of *dialect*."""
+    status, message = error.status_code, str(error)
+    if dialect == "anthropic":
+        kind = _PROBLEM_TYPES.get(status, "api_error" if status >= _OWN_FAULT else "invalid_request_error")
+        return orjson.dumps({"type": "error", "error": {"type": kind, "message": message, "code": error.code}})
+    kind = "server_error" if status >= _OWN_FAULT else "invalid_request_error"
+    param = getattr(error, "param", "") or None
+    return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": error.code}})
+
+
+def problem_event(error: IronError, dialect: str, endpoint: str) -> bytes:
+    """Return the end of a stream that broke: an error, and no end that would look like a whole reply."""
+    body = problem(error, dialect)
+    if dialect == "anthropic":
+        return write_event(body, "error")
+    if endpoint != "/responses":
+        return write_event(body)
+    inner = {"code": error.code, "message": str(error), "param": None, "sequence_number": 0}
+    return write_event(orjson.dumps({"type": "error", **inner, "error": inner}), "error")
 
 
 def _in_words(denied: PolicyDenied) -> tuple[str, str, str]:

@@ -1,0 +1,243 @@
+"""The router as an ASGI application: who is let in, which paths there are, and what happens to an error.
+
+Owns the order in which a request is met. Calls stand in ``calls``; all else that is served is small and stands here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route
+
+from iron_adapters.router.bodies import HungUp, read_body
+from iron_adapters.router.callers import Callers
+from iron_adapters.router.calls import Ask, Calls
+from iron_adapters.router.listing import Listing
+from iron_adapters.router.paths import Paths, dialect_of
+from iron_adapters.router.problems import NotServed, answer_to
+from iron_adapters.router.reply import Reply
+from iron_adapters.router.sending import Patience, open_client
+from iron_policy.exceptions import GovernanceFailed, IronError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+    from contextlib import AbstractAsyncContextManager
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
+
+    from iron_adapters.providers import Dialect
+    from iron_adapters.router.doors import Doors
+    from iron_adapters.router.keys import Keys
+    from iron_adapters.router.paths import Place
+    from iron_adapters.router.request_log import RequestLog
+    from iron_adapters.router.upstreams import Upstreams
+    from iron_policy.engine import PolicyEngine
+    from iron_policy.scope import Scope as RunScope
+
+_log = logging.getLogger("iron.router")
+_ONCE: Final = frozenset((b"host", b"content-length", b"authorization", b"x-api-key", b"content-type"))
+_PAGES: Final = frozenset((b"/", b"/health"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the router takes from callers."""
+
+    most_body_bytes: int = 64 * 1024 * 1024
+    body_idle_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Everything that a router is made of.
+
+    Attributes:
+        engine: carries the policy out.
+        scope: what all calls draw on.
+        upstreams: where calls can go.
+        keys: what they go with.
+        doors: who may call.
+        limits: what is taken from callers.
+        patience: how long a provider is waited for.
+        services: what runs as long as the server does, started in this order and ended in the other.
+        log: told of each request, if anybody wants to know.
+    """
+
+    engine: PolicyEngine
+    scope: RunScope
+    upstreams: Upstreams
+    keys: Keys
+    doors: Doors
+    limits: Limits = field(default_factory=Limits)
+    patience: Patience = field(default_factory=Patience)
+    services: tuple[AbstractAsyncContextManager[Any], ...] = ()
+    log: RequestLog | None = None
+
+
+class Router:
+    """The application. It serves model calls itself and leaves its few pages to Starlette."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._callers = Callers(setting.scope)
+        self._paths = Paths(upstream.name for upstream in setting.upstreams)
+        self._calls: Calls | None = None
+        self._listing: Listing | None = None
+        routes = [Route("/", _greet, methods=["GET"]), Route("/health", self._health, methods=["GET"])]
+        self._pages = Starlette(routes=routes, lifespan=self._life)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; nothing that goes wrong with it leaves here."""
+        if scope["type"] != "http":
+            await self._pages(scope, receive, send)
+            return
+        reply = Reply(send)
+        began = time.perf_counter()
+        raw_path: bytes = scope["raw_path"]
+        headers: dict[str, str] = {}
+        place = self._paths.call(raw_path)
+        try:
+            headers = _headers(scope)
+            if raw_path in _PAGES:
+                self._setting.doors.check_origin(headers)
+                await self._pages(scope, receive, send)
+            else:
+                await self._meet(scope, receive, reply, headers, place=place)
+        except IronError as error:
+            await _tell(reply, error, place.dialect if place else dialect_of(raw_path, headers))
+        except (HungUp, asyncio.CancelledError):
+            _end_quietly()
+        except Exception as error:  # noqa: BLE001 - the router's edge: a traceback may hold texts, and the caller needs an answer
+            _log.error("a request failed with %s, which is a fault of the router", type(error).__name__)
+            failed = GovernanceFailed(f"the router failed with {type(error).__name__}; nothing more was sent")
+            await _tell(reply, failed, place.dialect if place else "openai")
+        finally:
+            if self._setting.log is not None:
+                self._setting.log.write(scope, reply, time.perf_counter() - began, known=place is not None)
+
+    async def _meet(
+        self,
+        scope: Scope,
+        receive: Receive,
+        reply: Reply,
+        headers: dict[str, str],
+        *,
+        place: Place | None,
+    ) -> None:
+        """Let a request in, read it, and have it served."""
+        setting, raw_path = self._setting, scope["raw_path"]
+        offered = setting.doors.check(headers)
+        if place is None:
+            await self._about_models(scope, reply, headers, offered)
+            return
+        _refuse_form(scope["method"], headers)
+        body = await read_body(
+            receive,
+            headers,
+            most_bytes=setting.limits.most_body_bytes,
+            idle_seconds=setting.limits.body_idle_seconds,
+        )
+        run = self._callers.scope_of(place.endpoint, headers)
+        path, query = raw_path.decode("ascii"), scope["query_string"].decode("latin-1")
+        ask = Ask(place, path, query, headers, body, offered, run)
+        if self._calls is None:
+            raise NotServed(503, "not_ready", "the router is not ready")
+        await self._calls.serve(ask, reply)
+
+    async def _about_models(
+        self, scope: Scope, reply: Reply, headers: dict[str, str], offered: str | None
+    ) -> None:
+        """Answer what models there are; every other path is none of ours."""
+        raw_path, method = scope["raw_path"], scope["method"]
+        asked = self._paths.models(raw_path)
+        if asked is None or self._listing is None:
+            raise NotServed(
+                404,
+                "not_found",
+                "this router does not serve this path; see its documentation for those it does",
+            )
+        if method != "GET":
+            raise NotServed(405, "method_not_allowed", "models are asked for with GET")
+        only, model = asked
+        dialect: Dialect = dialect_of(raw_path, headers)
+        if model:
+            await reply.whole(await self._listing.one(dialect, only, model, offered))
+        else:
+            await reply.whole(await self._listing.all(dialect, only, offered))
+
+    @asynccontextmanager
+    async def _life(self, _app: Starlette) -> AsyncIterator[None]:
+        """Open what outlives a request, and close it when the last one has ended."""
+        setting = self._setting
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(open_client(setting.patience))
+            for service in setting.services:
+                await stack.enter_async_context(service)
+            self._calls = Calls(setting.engine, setting.upstreams, setting.keys, client, setting.patience)
+            self._listing = Listing(setting.engine, setting.upstreams, setting.keys, client)
+            yield
+            self._calls = self._listing = None
+
+    async def _health(self, _request: Request) -> Response:
+        """Tell whether calls can be served: healthy is one that has a key for some upstream."""
+        setting = self._setting
+        ready = any(setting.keys.has(upstream) for upstream in setting.upstreams)
+        return JSONResponse({"status": "healthy" if ready else "no provider key"}, 200 if ready else 503)
+
+
+async def _greet(_request: Request) -> Response:
+    return PlainTextResponse("LlmRouter OK\n")
+
+
+async def _tell(reply: Reply, error: IronError, dialect: Dialect) -> None:
+    """Answer with *error*; where a reply has begun, break it off, so that nobody takes it for whole."""
+    if reply.begun:
+        raise ConnectionAbortedError
+    await reply.whole(answer_to(error, dialect))
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """Return the request's headers, each name once.
+
+    Raises:
+        NotServed: one that decides something is there twice, so that two readers could differ about it.
+    """
+    headers: dict[str, str] = {}
+    pairs: Iterable[tuple[bytes, bytes]] = scope["headers"]
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if name in headers:
+            if raw_name in _ONCE:
+                raise NotServed(400, "duplicate_header", f"the header {name!r} is there twice")
+            value = f"{headers[name]}, {value}"
+        headers[name] = value
+    return headers
+
+
+def _refuse_form(method: str, headers: dict[str, str]) -> None:
+    """Raise for what a page of another site can send without asking: a simple request (Fetch standard, CORS).
+
+    Raises:
+        NotServed: it is no POST of JSON.
+    """
+    if method != "POST":
+        raise NotServed(405, "method_not_allowed", "this path takes POST")
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise NotServed(415, "unsupported_media_type", "send content-type: application/json")
+
+
+def _end_quietly() -> None:
+    """End the task as usual although it was cancelled: the caller has hung up, and nobody is left to answer."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()

@@ -1,0 +1,277 @@
+"""One model call through the router: read, choose, judge, send, review, answer.
+
+Owns the way of a call between its caller and its provider. What may pass, the engine decides; what a body says, the
+codecs and translations know.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pyreqwest.exceptions import PyreqwestError
+
+from iron_adapters.exchange import Exchange
+from iron_adapters.providers import ProviderMismatch
+from iron_adapters.router.bodies import compressed
+from iron_adapters.router.headers import back, towards
+from iron_adapters.router.paths import CHAT, MESSAGES
+from iron_adapters.router.problems import last_event
+from iron_adapters.router.reply import Answer
+from iron_adapters.router.sending import (
+    chunks,
+    is_event_stream,
+    problem_of,
+    read_whole,
+    refuse_redirect,
+    refuse_too_large,
+    stream_request,
+    was_sent,
+    whole_request,
+)
+from iron_adapters.wire import Codec, codec_for
+from iron_policy.exceptions import IronError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from pyreqwest.client import Client
+    from pyreqwest.response import Response
+
+    from iron_adapters.exchange import StreamExchange
+    from iron_adapters.router.keys import Keys
+    from iron_adapters.router.paths import Place
+    from iron_adapters.router.reply import Reply
+    from iron_adapters.router.sending import Patience
+    from iron_adapters.router.upstreams import Upstream, Upstreams
+    from iron_adapters.wire import WireRequest
+    from iron_adapters.wire.translation import Translated
+    from iron_policy.engine import PolicyEngine
+    from iron_policy.scope import Scope
+
+_UNAUTHORIZED = 401
+_OK = range(200, 300)
+
+
+class Ask(NamedTuple):
+    """What a caller asks for."""
+
+    place: Place
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    offered: str | None
+    """The credential that the caller sent, where it is not the router's token."""
+    scope: Scope
+
+
+class Plan(NamedTuple):
+    """Where a call goes, and in which words."""
+
+    upstream: Upstream
+    endpoint: str
+    codec: Codec
+    wire: WireRequest
+    translated: Translated | None
+
+
+class Calls:
+    """Serves model calls with one client towards all upstreams."""
+
+    def __init__(
+        self, engine: PolicyEngine, upstreams: Upstreams, keys: Keys, client: Client, patience: Patience
+    ) -> None:
+        self._engine = engine
+        self._upstreams = upstreams
+        self._keys = keys
+        self._client = client
+        self._patience = patience
+
+    async def serve(self, ask: Ask, reply: Reply) -> None:
+        """Answer one call through *reply*.
+
+        Raises:
+            IronError: nothing has been answered yet, and this is the answer.
+        """
+        plan = self._plan(ask)
+        reply.upstream = plan.upstream.name
+        key = await self._keys.key_for(plan.upstream, ask.offered)
+        exchange = Exchange.admitted(self._engine, ask.scope, plan.codec, plan.wire)
+        reply.call_id = exchange.call.id
+        sending = _Sending(self, ask, plan, exchange, reply)
+        try:
+            if plan.wire.request.stream:
+                await sending.as_stream(key)
+            else:
+                await sending.as_whole(key)
+        except PyreqwestError as error:
+            exchange.broke(error, sent=was_sent(error))
+            raise problem_of(error) from None
+        except BaseException as error:
+            exchange.broke(error, sent=True)  # ends nothing twice: a call that has ended stays as it is
+            raise
+
+    def _plan(self, ask: Ask) -> Plan:
+        """Read what *ask* says and choose where it goes.
+
+        Raises:
+            IronError: it cannot be read, or nobody takes it.
+        """
+        place = ask.place
+        codec = _codec(place.endpoint)
+        wire = codec.read_request(ask.body, ask.headers)
+        upstream = self._upstreams.choose(place.dialect, wire.request.model, place.upstream)
+        if upstream.dialect == place.dialect:
+            if upstream.name != wire.request.provider_name:
+                wire.request = wire.request._replace(provider_name=upstream.name)
+            return Plan(upstream, place.endpoint, codec, wire, None)
+        translated = _translated(place, upstream, ask.body)
+        endpoint = translated.path.removeprefix("/v1")
+        codec = _codec(endpoint)
+        wire = codec.read_request(translated.body, {**ask.headers, **translated.headers}, upstream.name)
+        return Plan(upstream, endpoint, codec, wire, translated)
+
+
+class _Sending:
+    """One admitted call, on its way to the provider and back."""
+
+    def __init__(self, calls: Calls, ask: Ask, plan: Plan, exchange: Exchange, reply: Reply) -> None:
+        self._calls, self._ask, self._plan, self._exchange, self._reply = calls, ask, plan, exchange, reply
+        self._url = plan.upstream.url(plan.endpoint, exchange.call.request.model, ask.query)
+
+    async def as_whole(self, key: str | None) -> None:
+        """Send it and answer with the whole reply."""
+        client, patience = self._calls._client, self._calls._patience  # noqa: SLF001 - our own kind
+        response = await whole_request(
+            client, "POST", self._url, self._headers(key), self._exchange.body
+        ).send()
+        if response.status == _UNAUTHORIZED and (other := await self._another(key)):
+            await self.as_whole(other)
+            return
+        self._refuse_redirect(response)
+        body = bytes(await response.bytes())
+        refuse_too_large(len(body), patience.most_reply_bytes)
+        if is_event_stream(response) and response.status in _OK:
+            stream = self._exchange.stream()
+            await self._answer(response, self._said_back(stream.feed(body) + stream.finish()))
+            return
+        await self._answer(response, body)
+
+    async def as_stream(self, key: str | None) -> None:
+        """Send it and pass the reply on as it comes."""
+        client, patience = self._calls._client, self._calls._patience  # noqa: SLF001 - our own kind
+        request = stream_request(client, "POST", self._url, self._headers(key), self._exchange.body)
+        other = None
+        async with request as response:
+            if response.status == _UNAUTHORIZED and (other := await self._another(key)):
+                pass
+            elif is_event_stream(response) and response.status in _OK:
+                await self._pass_on(response)
+            else:
+                self._refuse_redirect(response)
+                await self._answer(response, await read_whole(response, patience.most_reply_bytes))
+        if other:
+            await self.as_stream(other)
+
+    def _headers(self, key: str | None) -> list[tuple[str, str]]:
+        translated = self._plan.translated
+        extra = None if translated is None else translated.headers
+        return towards(self._plan.upstream, key, self._ask.headers, extra)
+
+    async def _another(self, key: str | None) -> str | None:
+        """Return the key to try after *key* was refused, if there is one."""
+        keys, upstream = self._calls._keys, self._plan.upstream  # noqa: SLF001 - our own kind
+        if key is None or not keys.rejected(upstream, key):
+            return None
+        other = await keys.key_for(upstream, self._ask.offered)
+        return None if other == key else other
+
+    def _refuse_redirect(self, response: Response) -> None:
+        try:
+            refuse_redirect(response)
+        except IronError as error:
+            self._exchange.broke(error, sent=False)
+            raise
+
+    async def _answer(self, response: Response, body: bytes) -> None:
+        """Review a whole reply and hand it on."""
+        status = response.status
+        seen = self._exchange.reply(status, body)
+        if (translated := self._plan.translated) is not None:
+            if status in _OK:
+                seen = translated.reply(seen)
+            else:
+                status, seen = translated.error(status, seen)
+        headers = self._headers_back(response)
+        if (smaller := compressed(seen, self._ask.headers.get("accept-encoding"))) is not None:
+            seen = smaller
+            headers.append((b"content-encoding", b"gzip"))
+        await self._reply.whole(Answer(status, headers, seen))
+
+    async def _pass_on(self, response: Response) -> None:
+        """Review a stream and hand it on, piece by piece."""
+        stream = self._exchange.stream()
+        pieces = self._pieces(response, stream)
+        await self._reply.start(response.status, self._headers_back(response))
+        try:
+            async for piece in pieces:
+                await self._reply.piece(piece)
+        except IronError as error:
+            place = self._ask.place
+            await self._reply.piece(last_event(error, place.dialect, place.endpoint))
+        finally:
+            stream.close()
+        await self._reply.end()
+
+    async def _pieces(self, response: Response, stream: StreamExchange) -> AsyncIterator[bytes]:
+        """Yield what the caller gets of a stream."""
+        back_again = None if self._plan.translated is None else self._plan.translated.stream()
+        async for chunk in chunks(response):
+            piece = stream.feed(chunk)
+            if piece and back_again is not None:
+                piece = back_again.feed(piece)
+            if piece:
+                yield piece
+            if stream.over:
+                break
+        rest = stream.finish()
+        if back_again is not None:
+            rest = back_again.feed(rest) + back_again.finish()
+        if rest:
+            yield rest
+
+    def _headers_back(self, response: Response) -> list[tuple[bytes, bytes]]:
+        return [*back(response.headers.items()), (b"x-iron-call-id", self._exchange.call.id.encode())]
+
+    def _said_back(self, events: bytes) -> bytes:
+        if self._plan.translated is None:
+            return events
+        back_again = self._plan.translated.stream()
+        return back_again.feed(events) + back_again.finish()
+
+
+def _codec(endpoint: str) -> Codec:
+    codec = codec_for("POST", endpoint)
+    if not isinstance(codec, Codec):
+        raise TypeError(f"{endpoint} is in the list of paths and has no codec")
+    return codec
+
+
+def _translated(place: Place, upstream: Upstream, body: bytes) -> Translated:
+    """Return *body* in the dialect of *upstream*.
+
+    Raises:
+        ProviderMismatch: this endpoint has no equal there.
+        Untranslatable: something in it has none.
+        WireError: it cannot be read.
+    """
+    from iron_adapters.wire.translation import chat_to_messages, messages_to_chat
+
+    if place.endpoint == CHAT:
+        return chat_to_messages(body)
+    if place.endpoint == MESSAGES:
+        return messages_to_chat(body)
+    other = CHAT if place.dialect == "openai" else MESSAGES
+    raise ProviderMismatch(
+        f"{place.endpoint} has no equal at {upstream.name!r}, whose model this is; call /v1{other}, which is translated"
+    )

@@ -1,0 +1,102 @@
+"""Who may call: the token, the host that was asked for, and the page that asks.
+
+Owns the checks that come before anything is read. A page in a browser can make a user's machine send requests to a
+local port (DNS rebinding, simple cross-site posts); it cannot choose Host and Origin.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iron_policy.exceptions import IronError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "[::1]"))
+
+
+class NotForYou(IronError):  # noqa: N818 - what the router says
+    """A request that is not served, whatever it asks for."""
+
+    status_code = 403
+    code = "forbidden"
+
+
+class Unauthorized(IronError):  # noqa: N818 - the name of the status
+    """A request without the router's token."""
+
+    status_code = 401
+    code = "invalid_api_key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """What a request must bring to be let in.
+
+    Attributes:
+        token: what callers send as their API key; ``None`` where any will do.
+        loopback: whether the router listens on the loopback interface only, where it has no other name.
+    """
+
+    token: bytes | None
+    loopback: bool = True
+
+    def __repr__(self) -> str:
+        return f"Doors(token={'…' if self.token else None}, loopback={self.loopback})"
+
+    def check(self, headers: Mapping[str, str]) -> str | None:
+        """Let a request in, and return the credential that it offers besides the router's token.
+
+        Raises:
+            NotForYou: it comes from a page of another site, or asks for a host that this is not.
+            Unauthorized: it does not bring the token.
+        """
+        self.check_origin(headers)
+        offered = credential(headers)
+        if self.token is None:
+            return offered
+        if offered is None or not hmac.compare_digest(offered.encode("utf-8", "surrogatepass"), self.token):
+            raise Unauthorized(
+                "Invalid API key: give the router's token as the client's API key "
+                "(LlmRouter.api_key, or what --token said)"
+            )
+        return None
+
+    def check_origin(self, headers: Mapping[str, str]) -> None:
+        """Hold a request against the host that it names and the page that it comes from.
+
+        Raises:
+            NotForYou: neither is this router's own.
+        """
+        host = headers.get("host", "").lower()
+        if self.loopback and _name_of(host) not in _LOOPBACK_NAMES:
+            raise NotForYou("this router answers to localhost and 127.0.0.1; the request's Host is another")
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}"):
+            raise NotForYou("requests from pages of other sites are not served (Origin)")
+
+
+def credential(headers: Mapping[str, str]) -> str | None:
+    """Return what a caller sends as its API key, under any of the names that clients use."""
+    if (bearer := headers.get("authorization")) is not None:
+        scheme, _, value = bearer.partition(" ")
+        return value.strip() if scheme.lower() == "bearer" else None
+    return headers.get("x-api-key") or headers.get("api-key")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a server that listens on *host* can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _name_of(host: str) -> str:
+    """Return *host* without its port."""
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host

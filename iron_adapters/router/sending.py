@@ -1,0 +1,150 @@
+"""The way to the provider: one HTTP client for all upstreams, and what its errors mean.
+
+Owns connections, time limits and the size of replies. pyreqwest does the HTTP (1.1 and 2, TLS, decompression), in
+compiled code. Redirects are not followed: the key and the texts stay with the address that was configured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import (
+    ConnectError,
+    ConnectTimeoutError,
+    PoolTimeoutError,
+    PyreqwestError,
+    RequestTimeoutError,
+)
+
+from iron_adapters.router.problems import TimedOut
+from iron_policy.exceptions import UpstreamError, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pyreqwest.request import ConsumedRequest, StreamRequest
+    from pyreqwest.response import Response
+
+_NOT_SENT: Final = (ConnectError, ConnectTimeoutError, PoolTimeoutError)
+_REDIRECTS: Final = range(300, 400)
+_EVENT_STREAM: Final = "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long the router waits for a provider, in seconds, and how much it takes from it."""
+
+    connect_seconds: float = 10.0
+    read_seconds: float = 600.0
+    """Between two reads. Models that think write nothing for minutes."""
+    most_reply_bytes: int = 256 * 1024 * 1024
+    connections: int = 1000
+
+
+def open_client(patience: Patience) -> Client:
+    """Return the client, to be closed by whoever opened it. It belongs to the running event loop."""
+    return (
+        ClientBuilder()
+        .follow_redirects(False)
+        .error_for_status(False)
+        .default_cookie_store(False)
+        .referer(False)
+        .tcp_nodelay(True)
+        .connect_timeout(timedelta(seconds=patience.connect_seconds))
+        .pool_timeout(timedelta(seconds=patience.connect_seconds))
+        .read_timeout(timedelta(seconds=patience.read_seconds))
+        .max_connections(patience.connections)
+        .build()
+    )
+
+
+def whole_request(
+    client: Client, method: str, url: str, headers: list[tuple[str, str]], body: bytes
+) -> ConsumedRequest:
+    """Return a request whose reply is read whole."""
+    return client.request(method, url).headers(headers).body_bytes(body).build()
+
+
+def stream_request(
+    client: Client, method: str, url: str, headers: list[tuple[str, str]], body: bytes
+) -> StreamRequest:
+    """Return a request whose reply is read as it comes."""
+    # Without this limit of nothing, a reply is handed out only when a whole buffer of it has come.
+    builder = client.request(method, url).headers(headers).body_bytes(body).streamed_read_buffer_limit(0)
+    return builder.build_streamed()
+
+
+def is_event_stream(response: Response) -> bool:
+    """Tell whether *response* is a stream of server-sent events."""
+    return (response.get_header("content-type") or "").lower().startswith(_EVENT_STREAM)
+
+
+async def chunks(response: Response) -> AsyncIterator[bytes]:
+    """Yield a streamed reply as the socket gives it.
+
+    Raises:
+        UpstreamError: it broke, or nothing came for too long.
+    """
+    reader = response.body_reader
+    while True:
+        try:
+            chunk = await reader.read_chunk()
+        except PyreqwestError as error:
+            raise problem_of(error) from None
+        if chunk is None:
+            return
+        yield bytes(chunk)
+
+
+async def read_whole(response: Response, most_bytes: int) -> bytes:
+    """Return a whole reply of a streamed request.
+
+    Raises:
+        UpstreamError: it broke.
+        WireError: it is larger than *most_bytes*.
+    """
+    parts, size = [], 0
+    async for part in chunks(response):
+        parts.append(part)
+        size += len(part)
+        refuse_too_large(size, most_bytes)
+    return b"".join(parts)
+
+
+def refuse_too_large(size: int, most_bytes: int) -> None:
+    """Raise where a reply is larger than anything a model writes.
+
+    Raises:
+        WireError: *size* is above *most_bytes*.
+    """
+    if size > most_bytes:
+        raise WireError(f"the provider's reply is larger than {most_bytes} bytes")
+
+
+def refuse_redirect(response: Response) -> None:
+    """Raise for a reply that sends the request elsewhere.
+
+    Raises:
+        UpstreamError: always for a redirect.
+    """
+    if response.status in _REDIRECTS:
+        raise UpstreamError(
+            f"the provider redirects the call ({response.status}); it is not followed. If the address has moved, "
+            "set the upstream's base_url to the new one"
+        )
+
+
+def was_sent(error: BaseException) -> bool:
+    """Tell whether the provider may have worked on a request that ended in *error*."""
+    return not isinstance(error, _NOT_SENT)
+
+
+def problem_of(error: PyreqwestError) -> UpstreamError:
+    """Return what *error* means to a caller. Its own text may hold addresses with what is in them, so it is not told."""
+    kind = type(error).__name__
+    if isinstance(error, RequestTimeoutError):
+        return TimedOut(f"the provider did not answer in time ({kind})")
+    return UpstreamError(f"the provider could not be reached, or the connection broke ({kind})")

@@ -1,0 +1,139 @@
+"""Where calls go: the providers, and servers that speak like one.
+
+Owns addresses, names and the choice of an upstream by path, model and key. Sends nothing and knows no secret.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlsplit
+
+from iron_adapters.providers import OFFICIAL_URLS, provider_of_model
+from iron_policy.document import Upstream as UpstreamSection
+from iron_policy.exceptions import PolicyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from iron_adapters.providers import Dialect
+
+_VERSION = "/v1"
+_EVERY_MODEL: Final = ("*",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """One provider, or a server that speaks like one.
+
+    Attributes:
+        name: what budgets, breakers and the record call it.
+        base_url: up to the endpoint's own name, so with its ``/v1``. ``{model}`` in it stands for the model's name,
+            as Azure's deployments need it.
+        dialect: whose API it speaks.
+        models: patterns of the models that are its own; ``*`` where it takes what nobody else does.
+    """
+
+    name: str
+    base_url: str
+    dialect: Dialect
+    models: tuple[str, ...] = _EVERY_MODEL
+
+    @property
+    def is_official(self) -> bool:
+        """Whether this is the provider itself, whose keys are known by their shape."""
+        return self.name in OFFICIAL_URLS
+
+    def url(self, endpoint: str, model: str, query: str) -> str:
+        """Return the address of *endpoint*, such as ``/chat/completions``."""
+        base = (
+            self.base_url.replace("{model}", quote(model, safe="")) if "{" in self.base_url else self.base_url
+        )
+        return f"{base}{endpoint}?{query}" if query else base + endpoint
+
+    def claims(self, model: str) -> bool:
+        """Tell whether *model* is one that this upstream names as its own."""
+        return self.models != _EVERY_MODEL and any(
+            fnmatch.fnmatchcase(model, pattern) for pattern in self.models
+        )
+
+
+class Upstreams:
+    """All upstreams of a router, and which of them a call is for."""
+
+    def __init__(self, upstreams: Iterable[Upstream], home: str | None = None) -> None:
+        self._by_name = {upstream.name: upstream for upstream in upstreams}
+        self._home = home
+        """Whose models the unknown ones are taken for: the provider of the only key, where there is one key."""
+
+    def __iter__(self) -> Iterator[Upstream]:
+        return iter(self._by_name.values())
+
+    def named(self, name: str) -> Upstream:
+        """Return the upstream *name*."""
+        return self._by_name[name]
+
+    def choose(self, dialect: Dialect, model: str, forced: str | None = None) -> Upstream:
+        """Return where a call goes that was made in *dialect*, for *model*, under the path of *forced*."""
+        if forced is not None:
+            return self._by_name[forced]
+        for upstream in self:
+            if upstream.claims(model):
+                return upstream
+        provider = provider_of_model(model)
+        if provider is not None:
+            return self._by_name[provider]
+        own = (each for each in self if not each.is_official and each.dialect == dialect)
+        return next(
+            (each for each in own if each.models == _EVERY_MODEL), self._by_name[self._home or dialect]
+        )
+
+
+def upstreams_of(sections: Mapping[str, str | UpstreamSection]) -> list[Upstream]:
+    """Return the upstreams that a policy names, and the two providers themselves where it does not.
+
+    Raises:
+        PolicyError: a name or an address cannot be used.
+    """
+    found = {name: _upstream(name, section) for name, section in sections.items()}
+    for name, url in OFFICIAL_URLS.items():
+        found.setdefault(name, Upstream(name=name, base_url=url, dialect=name))
+    return list(found.values())
+
+
+def _upstream(name: str, section: str | UpstreamSection) -> Upstream:
+    if not name or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum() or name == "v1":
+        raise PolicyError(f"upstreams: {name!r} cannot be a name: use letters, digits, '-' and '_'")
+    if isinstance(section, str):
+        section = UpstreamSection(base_url=section, dialect="anthropic" if name == "anthropic" else "openai")
+    if name in OFFICIAL_URLS and section.dialect != name:
+        raise PolicyError(f"upstreams.{name}: its dialect is {name!r}; give another server a name of its own")
+    base_url = _with_version(name, section.base_url, section.dialect)
+    return Upstream(name=name, base_url=base_url, dialect=section.dialect, models=section.models)
+
+
+def _with_version(name: str, base_url: str, dialect: Dialect) -> str:
+    """Return *base_url* as endpoints are appended to it: clients of Anthropic leave the ``/v1`` to the SDK."""
+    parts = urlsplit(base_url)
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise PolicyError(
+            f"upstreams.{name}: base_url takes neither a query, a fragment nor a user; keys go into the environment"
+        )
+    _refuse_link_local(name, parts.hostname or "")
+    base_url = base_url.rstrip("/")
+    path = parts.path.rstrip("/")
+    if not path or (dialect == "anthropic" and not path.endswith(_VERSION)):
+        return base_url + _VERSION
+    return base_url
+
+
+def _refuse_link_local(name: str, host: str) -> None:
+    """Raise for addresses at which clouds hand out credentials (169.254.169.254 and its like): no provider is there."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return
+    if address.is_link_local or address.is_multicast:
+        raise PolicyError(f"upstreams.{name}: {host} is a link-local address, where no provider can be")
