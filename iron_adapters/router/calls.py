@@ -23,10 +23,8 @@ from iron_adapters.router.sending import (
     problem_of,
     read_whole,
     refuse_redirect,
-    refuse_too_large,
-    stream_request,
+    request_to,
     was_sent,
-    whole_request,
 )
 from iron_adapters.wire import Codec, codec_for
 from iron_policy.exceptions import IronError
@@ -98,12 +96,8 @@ class Calls:
         key = await self._keys.key_for(plan.upstream, ask.offered)
         exchange = Exchange.admitted(self._engine, ask.scope, plan.codec, plan.wire)
         reply.call_id = exchange.call.id
-        sending = _Sending(self, ask, plan, exchange, reply)
         try:
-            if plan.wire.request.stream:
-                await sending.as_stream(key)
-            else:
-                await sending.as_whole(key)
+            await _Sending(self, ask, plan, exchange, reply).send(key)
         except PyreqwestError as error:
             exchange.broke(error, sent=was_sent(error))
             raise problem_of(error) from None
@@ -139,39 +133,20 @@ class _Sending:
         self._calls, self._ask, self._plan, self._exchange, self._reply = calls, ask, plan, exchange, reply
         self._url = plan.upstream.url(plan.endpoint, exchange.call.request.model, ask.query)
 
-    async def as_whole(self, key: str | None) -> None:
-        """Send it and answer with the whole reply."""
+    async def send(self, key: str | None) -> None:
+        """Send it, and pass the reply on: as it comes, where it is a stream."""
         client, patience = self._calls._client, self._calls._patience  # noqa: SLF001 - our own kind
-        response = await whole_request(
-            client, "POST", self._url, self._headers(key), self._exchange.body
-        ).send()
-        if response.status == _UNAUTHORIZED and (other := await self._another(key)):
-            await self.as_whole(other)
-            return
-        self._refuse_redirect(response)
-        body = bytes(await response.bytes())
-        refuse_too_large(len(body), patience.most_reply_bytes)
-        if is_event_stream(response) and response.status in _OK:
-            stream = self._exchange.stream()
-            await self._answer(response, self._said_back(stream.feed(body) + stream.finish()))
-            return
-        await self._answer(response, body)
-
-    async def as_stream(self, key: str | None) -> None:
-        """Send it and pass the reply on as it comes."""
-        client, patience = self._calls._client, self._calls._patience  # noqa: SLF001 - our own kind
-        request = stream_request(client, "POST", self._url, self._headers(key), self._exchange.body)
         other = None
-        async with request as response:
+        async with request_to(client, "POST", self._url, self._headers(key), self._exchange.body) as response:
             if response.status == _UNAUTHORIZED and (other := await self._another(key)):
                 pass
-            elif is_event_stream(response) and response.status in _OK:
+            elif is_event_stream(response):
                 await self._pass_on(response)
             else:
                 self._refuse_redirect(response)
                 await self._answer(response, await read_whole(response, patience.most_reply_bytes))
         if other:
-            await self.as_stream(other)
+            await self.send(other)
 
     def _headers(self, key: str | None) -> list[tuple[str, str]]:
         translated = self._plan.translated
@@ -242,12 +217,6 @@ class _Sending:
 
     def _headers_back(self, response: Response) -> list[tuple[bytes, bytes]]:
         return [*back(response.headers.items()), (b"x-iron-call-id", self._exchange.call.id.encode())]
-
-    def _said_back(self, events: bytes) -> bytes:
-        if self._plan.translated is None:
-            return events
-        back_again = self._plan.translated.stream()
-        return back_again.feed(events) + back_again.finish()
 
 
 def _codec(endpoint: str) -> Codec:

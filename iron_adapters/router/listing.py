@@ -16,7 +16,7 @@ from pyreqwest.exceptions import PyreqwestError
 from iron_adapters.router.headers import towards
 from iron_adapters.router.problems import NotServed
 from iron_adapters.router.reply import Answer
-from iron_adapters.router.sending import problem_of, refuse_redirect, whole_request
+from iron_adapters.router.sending import problem_of, read_whole, refuse_redirect, request_to
 from iron_policy.exceptions import IronError, UpstreamError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from iron_policy.engine import PolicyEngine
 
 _OK = range(200, 300)
+_MOST_BYTES = 16 * 1024 * 1024
 _JSON = [(b"content-type", b"application/json")]
 
 
@@ -89,9 +90,9 @@ class Listing:
         query = "limit=1000" if upstream.dialect == "anthropic" and path == "/models" else ""
         url = upstream.url(path, "", query)
         try:
-            response = await whole_request(self._client, "GET", url, towards(upstream, key, {}), b"").send()
-            refuse_redirect(response)
-            document = orjson.loads(bytes(await response.bytes()))
+            async with request_to(self._client, "GET", url, towards(upstream, key, {}), b"") as response:
+                refuse_redirect(response)
+                document = orjson.loads(await read_whole(response, _MOST_BYTES))
         except PyreqwestError as error:
             raise problem_of(error) from None
         except orjson.JSONDecodeError:

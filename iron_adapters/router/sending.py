@@ -25,10 +25,11 @@ from iron_policy.exceptions import UpstreamError, WireError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pyreqwest.request import ConsumedRequest, StreamRequest
+    from pyreqwest.request import StreamRequest
     from pyreqwest.response import Response
 
 _NOT_SENT: Final = (ConnectError, ConnectTimeoutError, PoolTimeoutError)
+_OK: Final = range(200, 300)
 _REDIRECTS: Final = range(300, 400)
 _EVENT_STREAM: Final = "text/event-stream"
 
@@ -61,25 +62,20 @@ def open_client(patience: Patience) -> Client:
     )
 
 
-def whole_request(
-    client: Client, method: str, url: str, headers: list[tuple[str, str]], body: bytes
-) -> ConsumedRequest:
-    """Return a request whose reply is read whole."""
-    return client.request(method, url).headers(headers).body_bytes(body).build()
-
-
-def stream_request(
+def request_to(
     client: Client, method: str, url: str, headers: list[tuple[str, str]], body: bytes
 ) -> StreamRequest:
-    """Return a request whose reply is read as it comes."""
-    # Without this limit of nothing, a reply is handed out only when a whole buffer of it has come.
+    """Return a request, to be entered with ``async with``: leaving it early closes its connection."""
+    # Without this limit of nothing, a stream is handed out only when a whole buffer of it has come.
     builder = client.request(method, url).headers(headers).body_bytes(body).streamed_read_buffer_limit(0)
     return builder.build_streamed()
 
 
 def is_event_stream(response: Response) -> bool:
-    """Tell whether *response* is a stream of server-sent events."""
-    return (response.get_header("content-type") or "").lower().startswith(_EVENT_STREAM)
+    """Tell whether *response* is a stream of server-sent events, and no error."""
+    return response.status in _OK and (response.get_header("content-type") or "").lower().startswith(
+        _EVENT_STREAM
+    )
 
 
 async def chunks(response: Response) -> AsyncIterator[bytes]:
@@ -100,28 +96,22 @@ async def chunks(response: Response) -> AsyncIterator[bytes]:
 
 
 async def read_whole(response: Response, most_bytes: int) -> bytes:
-    """Return a whole reply of a streamed request.
+    """Return a whole reply, decoded.
 
     Raises:
         UpstreamError: it broke.
-        WireError: it is larger than *most_bytes*.
+        WireError: it is larger than *most_bytes*: nothing that a model writes is.
     """
+    length = response.get_header("content-length")  # gone where the reply is decoded on its way
+    if length is not None and length.isdigit() and int(length) <= most_bytes:
+        return bytes(await response.bytes())
     parts, size = [], 0
     async for part in chunks(response):
         parts.append(part)
         size += len(part)
-        refuse_too_large(size, most_bytes)
+        if size > most_bytes:
+            raise WireError(f"the provider's reply is larger than {most_bytes} bytes")
     return b"".join(parts)
-
-
-def refuse_too_large(size: int, most_bytes: int) -> None:
-    """Raise where a reply is larger than anything a model writes.
-
-    Raises:
-        WireError: *size* is above *most_bytes*.
-    """
-    if size > most_bytes:
-        raise WireError(f"the provider's reply is larger than {most_bytes} bytes")
 
 
 def refuse_redirect(response: Response) -> None:
