@@ -7,13 +7,12 @@ agent goes by its role.
 
 from __future__ import annotations
 
-import weakref
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from iron_adapters.crewai.refusals import aborted
+from iron_adapters.hook_scopes import HookScopes
 from iron_adapters.marks import Mark, mark
-from iron_adapters.resolve import Governor
 from iron_policy.scope import current_scope, entered
 
 if TYPE_CHECKING:
@@ -40,23 +39,17 @@ class Runs:
     """
 
     def __init__(self, policy: PolicyLike, **names: str | None) -> None:
-        self._governor = Governor(policy)
-        self._names: dict[str, Any] = dict(names)
+        self._hook = HookScopes(policy, **names)
+        self.explicit_engine = self._hook.explicit_engine
         self._open: dict[int, Kickoff] = {}
-        self._bare: weakref.WeakKeyDictionary[PolicyEngine, Scope] = weakref.WeakKeyDictionary()
-
-    @property
-    def explicit_engine(self) -> PolicyEngine | None:
-        """The policy that was named, if one was."""
-        return self._governor.explicit_engine
 
     def begin(self, kickoff: Any, name: str | None) -> None:
         """Open a run where *kickoff*, a crew or a flow, is the outermost one; mark what it sends between its calls."""
         self.end(kickoff)
-        engine, _ = self._governor.engine_and_scope()
+        engine = self._hook.engine
         stack, before = ExitStack(), mark.get()
         if (scope := current_scope()) is None:
-            scope = stack.enter_context(entered(engine.scope(**self._names)))
+            scope = stack.enter_context(entered(engine.scope(**self._hook.names)))
             scope.labels = {"iron.crew": name} if name else {}
         between = Mark(
             engine, scope, explicit=self.explicit_engine is not None, enclosing=before, own_terms=aborted
@@ -83,15 +76,9 @@ class Runs:
 
     def engine_and_scope(self, agent: Any = None, task: Any = None) -> tuple[PolicyEngine, Scope]:
         """Return what governs a call that is made here by *agent* for *task*."""
-        engine, _ = self._governor.engine_and_scope()
-        enclosing = current_scope() or self._bare_scope(engine)
-        return engine, named(enclosing, agent, task, **self._names)
-
-    def _bare_scope(self, engine: PolicyEngine) -> Scope:
-        scope = self._bare.get(engine)
-        if scope is None:
-            scope = self._bare[engine] = engine.scope(**self._names, counts_loops=False)
-        return scope
+        engine = self._hook.engine
+        enclosing = current_scope() or self._hook.outside_runs(engine)
+        return engine, named(enclosing, agent, task, **self._hook.names)
 
 
 def named(

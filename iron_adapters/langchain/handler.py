@@ -168,14 +168,15 @@ class IronCallbackHandler(RunCallbacks):
         if not others and isinstance(enclosing, CallMark) and enclosing.watched is not None:
             enclosing.watched.stand_back()
         judged = engine.judge(request, scope=scope)
-        if any(found.engine is engine or not self._runs.has_own_policy for found in others):
+        named = self._runs.explicit_engine is not None
+        if any(found.engine is engine or not named for found in others):
             return
         ensure_patched()
         marked = living_with(
             run_id,
             engine=engine,
             scope=scope,
-            explicit=self._runs.has_own_policy,
+            explicit=named,
             enclosing=enclosing,
             judged=judged,
         )

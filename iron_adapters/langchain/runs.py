@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from iron_adapters.resolve import Governor
+from iron_adapters.hook_scopes import HookScopes
 from iron_policy.messages import ToolCall
 from iron_policy.scope import current_scope
 
@@ -32,22 +32,16 @@ class Runs:
     """
 
     def __init__(self, policy: PolicyLike, **names: str | None) -> None:
-        self._governor = Governor(policy)
-        self.has_own_policy = policy is not None
-        self._names: dict[str, Any] = {key: name for key, name in names.items() if name is not None}
+        self._hook = HookScopes(policy, **names)
+        self.explicit_engine = self._hook.explicit_engine
         # A run that LangChain does not tell the end of takes its id with it.
         self._scopes: weakref.WeakKeyDictionary[UUID, Scope] = weakref.WeakKeyDictionary()
-        self._bare: weakref.WeakKeyDictionary[PolicyEngine, Scope] = weakref.WeakKeyDictionary()
 
     def begin(self, run_id: UUID, parent_run_id: UUID | None) -> None:
         """Note that a chain, a tool or a retriever starts."""
-        if current_scope() is not None:
-            return
-        scope = self._scopes.get(parent_run_id) if parent_run_id else None
-        if scope is None:
-            engine, _ = self._governor.engine_and_scope()
-            scope = engine.scope(**self._names)
-        self._scopes[run_id] = scope
+        if current_scope() is None:
+            scope = self._scope_of(parent_run_id) or self._hook.engine.scope(**self._hook.names)
+            self._scopes[run_id] = scope
 
     def end(self, run_id: UUID) -> None:
         """Note that it ends."""
@@ -55,24 +49,11 @@ class Runs:
 
     def engine_and_scope(self, parent_run_id: UUID | None) -> tuple[PolicyEngine, Scope]:
         """Return what governs a call that is made here, within the run *parent_run_id*."""
-        engine, _ = self._governor.engine_and_scope()
-        enclosing = current_scope()
-        if enclosing is not None:
-            return engine, self._with_names(engine, enclosing)
-        scope = self._scopes.get(parent_run_id) if parent_run_id else None
-        if scope is None:
-            scope = self._bare.get(engine)
-        if scope is None:
-            scope = self._bare[engine] = engine.scope(**self._names, counts_loops=False)
-        return engine, scope
+        scope = self._scope_of(parent_run_id) if current_scope() is None else None
+        return self._hook.engine_and_scope() if scope is None else (self._hook.engine, scope)
 
-    def _with_names(self, engine: PolicyEngine, enclosing: Scope) -> Scope:
-        if not self._names:
-            return enclosing
-        scope = enclosing.parts.get(self)
-        if scope is None:
-            scope = enclosing.parts[self] = engine.scope(**self._names, counts_loops=enclosing.counts_loops)
-        return scope
+    def _scope_of(self, run_id: UUID | None) -> Scope | None:
+        return None if run_id is None else self._scopes.get(run_id)
 
 
 class RunCallbacks(BaseCallbackHandler):

@@ -26,6 +26,7 @@ from llama_index.core import Settings
 from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 
+from iron_adapters.hook_scopes import HookScopes
 from iron_adapters.installation import ensure_patched
 from iron_adapters.llama_index.marking import (
     WRAPPER,
@@ -35,7 +36,6 @@ from iron_adapters.llama_index.marking import (
     reaches_wire,
 )
 from iron_adapters.llama_index.probe import prove_blocking
-from iron_adapters.llama_index.scopes import Scopes
 from iron_adapters.marks import is_claimed, live_mark, mark
 from iron_adapters.watched_calls import watched
 from iron_policy.exceptions import PolicyDenied
@@ -74,7 +74,7 @@ class IronCallbackHandler(BaseCallbackHandler):
     ) -> None:
         prove_blocking()
         super().__init__(event_starts_to_ignore=[], event_ends_to_ignore=[])
-        self._scopes = Scopes(policy, agent=agent, user=user, path=path)
+        self._scopes = HookScopes(policy, agent=agent, user=user, path=path)
         self._marks: dict[str, CallMark] = {}
 
     def install(self) -> Self:
