@@ -33,9 +33,10 @@ from iron_adapters.crewai.probe import prove_blocking, prove_registered
 from iron_adapters.crewai.refusals import fail_closed
 from iron_adapters.crewai.requests import reaches_seam, request_of
 from iron_adapters.crewai.runs import Runs
-from iron_adapters.crewai.tools import admit_arguments, judge_result, told
+from iron_adapters.crewai.tools import admit_arguments, judge_result
 from iron_adapters.installation import ensure_patched
 from iron_adapters.marks import is_claimed, live_mark, mark
+from iron_adapters.tool_arguments import told
 from iron_adapters.watched_calls import watched
 from iron_policy.exceptions import IronError
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from iron_adapters.tool_arguments import revealed_arguments, told
 from iron_policy.exceptions import PolicyDenied
 from iron_policy.messages import ModelRequest, Text, ToolCall
 
 if TYPE_CHECKING:
     from iron_policy.call import Call
     from iron_policy.engine import PolicyEngine
-    from iron_policy.exceptions import IronError
     from iron_policy.scope import Scope
 
 
@@ -26,9 +26,7 @@ def admit_arguments(engine: PolicyEngine, scope: Scope, name: str, arguments: di
         ToolNotAllowed: the tool must not run.
     """
     asked = ToolCall(name, orjson.dumps(arguments, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
-    admitted = engine.admit_tool(asked, scope=scope)
-    if admitted.arguments != asked.arguments:
-        arguments.update(orjson.loads(admitted.arguments))
+    arguments.update(revealed_arguments(engine, asked, scope=scope) or {})
 
 
 def judge_result(engine: PolicyEngine, scope: Scope, name: str, result: str) -> str | None:
@@ -55,8 +53,3 @@ def admitted_result(call: Call, name: str, result: Any) -> Any:
     )
     texts = call.engine.judge(read, scope=call.scope).texts
     return result if texts is None else texts[0]
-
-
-def told(denied: IronError) -> str:
-    """Return a refusal as an agent reads it."""
-    return f"Refused by policy: {denied}"

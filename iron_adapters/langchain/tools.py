@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from langchain_core.messages import BaseMessage, ToolMessage
 
 from iron_adapters.langchain.messages import arguments_of, fields_of, walk_fields
+from iron_adapters.tool_arguments import revealed_arguments, told
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_policy.exceptions import PolicyDenied
 from iron_policy.messages import ToolCall
@@ -27,12 +27,10 @@ def admitted_call(engine: PolicyEngine, request: ToolCallRequest) -> ToolCallReq
     call = request.tool_call
     asked = ToolCall(call["name"], arguments_of(call), call["id"])
     try:
-        admitted = engine.admit_tool(asked)
+        revealed = revealed_arguments(engine, asked)
     except PolicyDenied as denied:
         return _told(request, denied)
-    if admitted.arguments == asked.arguments:
-        return request
-    return request.override(tool_call={**call, "args": orjson.loads(admitted.arguments)})
+    return request if revealed is None else request.override(tool_call={**call, "args": revealed})
 
 
 def judged_result(
@@ -57,6 +55,4 @@ def _messages_of(command: Command[Any]) -> list[BaseMessage]:
 
 def _told(request: ToolCallRequest, denied: PolicyDenied) -> ToolMessage:
     call = request.tool_call
-    return ToolMessage(
-        f"Refused by policy: {denied.reason}", tool_call_id=call["id"], name=call["name"], status="error"
-    )
+    return ToolMessage(told(denied), tool_call_id=call["id"], name=call["name"], status="error")

@@ -21,6 +21,7 @@ from llama_index.core.tools import AsyncBaseTool, BaseTool, FunctionTool, ToolOu
 
 from iron_adapters.llama_index.plain import plain
 from iron_adapters.resolve import Governor
+from iron_adapters.tool_arguments import revealed_arguments, told
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_policy.exceptions import PolicyDenied
 from iron_policy.messages import ToolCall
@@ -89,15 +90,14 @@ class IronTool(AsyncBaseTool):
         engine, scope = self._governor.engine_and_scope()
         positions = {name: index for index, name in enumerate(self._parameters()[: len(args)])}
         named = {**{name: args[index] for name, index in positions.items()}, **kwargs}
-        told = {name: value for name, value in named.items() if value is not None and plain(value) == value}
-        asked = ToolCall(self.metadata.get_name(), json.dumps(told, ensure_ascii=False))
+        given = {name: value for name, value in named.items() if value is not None and plain(value) == value}
+        asked = ToolCall(self.metadata.get_name(), json.dumps(given, ensure_ascii=False))
         try:
-            admitted = engine.admit_tool(asked, scope=scope)
+            revealed = revealed_arguments(engine, asked, scope=scope)
         except PolicyDenied as denied:
-            return self._refused(denied, told)
-        if admitted.arguments == asked.arguments:
+            return self._refused(denied, given)
+        if revealed is None:
             return args, kwargs
-        revealed = json.loads(admitted.arguments)
         kept = {index: revealed[name] for name, index in positions.items() if name in revealed}
         return (
             tuple(kept.get(index, value) for index, value in enumerate(args)),
@@ -120,12 +120,12 @@ class IronTool(AsyncBaseTool):
         return list(self.metadata.get_parameters_dict().get("properties", ()))
 
     def _refused(self, denied: PolicyDenied, arguments: dict[str, Any]) -> ToolOutput:
-        told = f"Refused by policy: {denied.reason}"
+        answer = told(denied)
         return ToolOutput(
             tool_name=self.metadata.get_name(),
-            content=told,
+            content=answer,
             raw_input=arguments,
-            raw_output=told,
+            raw_output=answer,
             is_error=True,
             exception=denied,
         )
