@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from iron_adapters.crewai.marking import counted, marked, used_since
-from iron_adapters.crewai.messages import Prompt, copied
+from iron_adapters.crewai.messages import Prompt
 from iron_adapters.crewai.replies import Reply
 from iron_adapters.crewai.requests import limit_name, reaches_wire, request_of
 from iron_adapters.crewai.runs import named
 from iron_adapters.crewai.tools import admit_arguments, admitted_result
 from iron_adapters.installation import ensure_patched
+from iron_adapters.json_copies import copied
 from iron_adapters.marks import claimed, is_claimed, live_mark, mark
 from iron_adapters.wrapped_calls import ended_on_error, reviewed
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from iron_adapters.json_copies import copied
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.openai_chat import walk_messages
 from iron_adapters.wire.tool_schemas import tool_names, walk_schema, walk_tools
@@ -89,12 +90,3 @@ class Prompt:
             f"response_model: class {getattr(self._answer, '__name__', '')!r} describes itself with what the policy "
             "rewrites; describe it otherwise"
         )
-
-
-def copied(value: Any) -> Any:
-    """Return *value* with every dict and list within copied, and everything else shared."""
-    if type(value) is dict:
-        return {key: copied(item) for key, item in value.items()}
-    if type(value) is list:
-        return [copied(item) for item in value]
-    return value

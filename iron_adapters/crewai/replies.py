@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from iron_adapters.crewai.messages import copied
+from iron_adapters.json_copies import copied
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_policy.exceptions import ContentBlocked
 from iron_policy.messages import ModelResponse, ToolCall

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from iron_adapters.call_keywords import choice_count_of, input_tokens_bound
 from iron_adapters.crewai.stand_in import StandIn
-from iron_adapters.wire.media import bound_of
 from iron_policy.messages import ModelRequest
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ _LITELLM_OVER_HTTPX = frozenset({
     "fireworks_ai", "hosted_vllm", "litellm_proxy", "lm_studio", "custom_openai",
 })  # fmt: skip
 """Providers to which litellm speaks one of the wire's dialects, through httpx or its aiohttp transport beneath httpx."""
-_BYTES_PER_MESSAGE = 64
-"""More than the role, the separators and the identifiers of a message make, in any provider's format."""
 
 
 def reaches_seam(llm: Any) -> bool:
@@ -82,22 +80,24 @@ def limit_name(llm: Any) -> str:
 
 def request_of(llm: Any, prompt: Prompt, *, stream: bool = False) -> ModelRequest:
     """Return what the engine judges of a call of *llm*."""
-    provider, model, choices = provider_of(llm), model_of(llm), getattr(llm, "n", None)
+    provider_name, model = provider_of(llm), model_of(llm)
     return ModelRequest(
-        provider_name=provider,
+        provider_name=provider_name,
         model=model,
         texts=prompt.texts,
         tool_names=prompt.tool_names,
         parameter_names=tuple(name for name in _PARAMETERS if getattr(llm, name, None)),
         max_tokens=limit_of(llm),
-        choice_count=choices if type(choices) is int and choices > 0 else 1,
+        choice_count=choice_count_of(getattr(llm, "n", None)),
         stream=stream,
-        input_tokens_bound=_bound(provider, model, prompt),
+        input_tokens_bound=_bound(provider_name, model, prompt),
     )
 
 
-def _bound(provider: str, model: str, prompt: Prompt) -> int | None:
+def _bound(provider_name: str, model: str, prompt: Prompt) -> int | None:
     if prompt.has_files:
         return None
-    size = prompt.size() + _BYTES_PER_MESSAGE * (len(prompt.messages) + 1)
-    return bound_of(size, prompt.media, model, provider)
+    count = len(prompt.messages)
+    return input_tokens_bound(
+        provider_name, model, {}, size=prompt.size, message_count=count, media=prompt.media
+    )

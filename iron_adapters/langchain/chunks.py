@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from iron_adapters.langchain.messages import ARGUMENTS, copied, fields_of, walk_fields
+from iron_adapters.json_copies import copied
+from iron_adapters.langchain.messages import ARGUMENTS, fields_of, walk_fields
 from iron_adapters.langchain.pieces import (
     Path,
     Piece,
@@ -23,7 +24,7 @@ from iron_adapters.langchain.pieces import (
     with_fields,
 )
 from iron_adapters.langchain.replies import finish_reason_of, model_of, normalised, parsed_anew
-from iron_adapters.wire.json_texts import JsonTexts
+from iron_adapters.remaining_texts import RemainingTexts
 from iron_policy.messages import Channel, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -142,26 +143,11 @@ class ChunkReview:
 
     def _whole(self, fields: dict[str, Any], pieces: list[Piece]) -> bool:
         """Review what comes in one piece, such as citations and results of the provider's own tools."""
-        texts = _WholeTexts({(id(piece.container), piece.key) for piece in pieces})
+        done = {(id(piece.container), piece.key) for piece in pieces}
+        texts = RemainingTexts(done, passed={"name"})
         rest = {key: value for key, value in fields.items() if key in {"content", "additional_kwargs"}}
         walk_fields(texts, rest, "assistant", "chunk")
         return bool(texts.texts) and texts.rewrite([self._review.whole(text) for text in texts.texts])
-
-
-class _WholeTexts(JsonTexts):
-    """The texts of a chunk, less its pieces and the names of its tools."""
-
-    def __init__(self, pieces: Collection[tuple[int, Any]]) -> None:
-        super().__init__()
-        self._pieces = pieces
-
-    def add(self, container: Any, key: Any, *how: Any, **more: Any) -> None:
-        if (id(container), key) not in self._pieces and key != "name":
-            super().add(container, key, *how, **more)
-
-    def walk_json(self, container: Any, key: Any, *how: Any, **more: Any) -> None:
-        if (id(container), key) not in self._pieces:
-            super().walk_json(container, key, *how, **more)
 
 
 def _sum(before: Usage | None, more: Usage) -> Usage:

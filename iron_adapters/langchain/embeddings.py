@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.embeddings import Embeddings
 from pydantic import BaseModel
 
+from iron_adapters.json_copies import copied
 from iron_adapters.langchain.by_name import embeddings_by_name
-from iron_adapters.langchain.messages import copied, refuse_half_characters
+from iron_adapters.langchain.messages import refuse_half_characters
 from iron_adapters.marks import claimed, is_claimed
 from iron_adapters.resolve import Governor
 from iron_adapters.wire.json_texts import JsonTexts

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from langchain_core.messages import AIMessage, ToolMessage
 
+from iron_adapters.call_keywords import SETTINGS, TOOLS, walk_keyword
+from iron_adapters.json_copies import copied
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.openai_chat import walk_message
 from iron_adapters.wire.silent_values import IDENTIFIERS
-from iron_adapters.wire.tool_schemas import walk_schema, walk_tools
+from iron_adapters.wire.tool_schemas import walk_schema
 from iron_policy.exceptions import ContentBlocked, WireError
 
 if TYPE_CHECKING:
@@ -42,13 +44,7 @@ _ROLES: Mapping[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
-_SETTINGS = frozenset({
-    "model", "model_name", "stream", "stream_usage", "stream_options", "temperature", "top_p", "top_k", "n", "seed",
-    "max_tokens", "max_completion_tokens", "max_output_tokens", "tool_choice", "parallel_tool_calls", "strict",
-    "modalities", "logit_bias", "reasoning_effort", "service_tier", "verbosity", "store", "logprobs", "top_logprobs",
-    "thinking", "betas", "extra_headers", "previous_response_id", "include", "truncation", "cache_control",
-})  # fmt: skip
-_SCHEMAS = frozenset({"response_format", "output_config", "output_format"})
+_SETTINGS = SETTINGS | {"model_name", "stream_usage"}
 
 
 class Prompt:
@@ -210,16 +206,12 @@ def walk_call(texts: JsonTexts, call: dict[str, Any], role: Role, place: str) ->
 
 def _walk_keyword(texts: JsonTexts, kwargs: dict[str, Any], key: str) -> None:
     value = kwargs[key]
-    if key in {"tools", "functions"}:
-        walk_tools(texts, kwargs, key, key)
-    elif key in _SCHEMAS and type(value) is dict:
-        walk_schema(texts, value, key)
-    elif isinstance(value, type):
+    if isinstance(value, type) and key not in TOOLS:
         first = len(texts.texts)
         walk_schema(texts, _schema_of(value), key)
         texts.when_changed(first, lambda: _refuse_class(key, value))
     else:
-        texts.walk(kwargs, key, "user", key)
+        walk_keyword(texts, kwargs, key)
 
 
 def _refuse_setting(key: str) -> None:
@@ -237,12 +229,3 @@ def _refuse_class(key: str, schema: type) -> None:
 def _schema_of(value: Any) -> Any:
     schema = getattr(value, "model_json_schema", None)
     return schema() if schema is not None and isinstance(value, type) else {}
-
-
-def copied(value: Any) -> Any:
-    """Return *value* with every dict and list within copied, and everything else shared."""
-    if type(value) is dict:
-        return {key: copied(item) for key, item in value.items()}
-    if type(value) is list:
-        return [copied(item) for item in value]
-    return value

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration
 
-from iron_adapters.langchain.messages import arguments_of, copied, fields_of, walk_fields
+from iron_adapters.json_copies import copied
+from iron_adapters.langchain.messages import arguments_of, fields_of, walk_fields
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_policy.exceptions import ContentBlocked
 from iron_policy.messages import ModelResponse, ToolCall, Usage

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from iron_adapters.call_keywords import choice_count_of, input_tokens_bound, max_tokens_of
 from iron_adapters.wire.bodies import other_models
-from iron_adapters.wire.media import bound_of
 from iron_adapters.wire.tool_schemas import tool_names
 from iron_policy.messages import ModelRequest
 
@@ -30,17 +30,6 @@ TEXTS = (
 _SPREAD = ("model_kwargs", "extra_body")
 """Parameters whose entries become parameters of the request itself; the later one wins."""
 _INTERNAL = frozenset({"_type", "model", "model_name", "stop", *_SPREAD})
-_FOREIGN_INPUT = (
-    "previous_response_id",
-    "conversation",
-    "prompt",
-    "container",
-    "mcp_servers",
-    "web_search_options",
-)
-_OWN_TOOLS = frozenset({None, "function", "custom"})
-_BYTES_PER_MESSAGE = 64
-"""More than the role, the separators and the identifiers of a message make, in any provider's format."""
 
 
 def request_of(
@@ -55,8 +44,6 @@ def request_of(
     params = _spread(params)
     tier = params.get("service_tier")
     model = str(params.get("model") or params.get("model_name") or params.get("_type") or "unknown")
-    limits = [limit for name in LIMITS if type(limit := params.get(name)) is int and limit > 0]
-    choices = params.get("n") or params.get("candidate_count")
     return ModelRequest(
         provider_name=provider_name,
         operation_name=operation_name,
@@ -66,10 +53,17 @@ def request_of(
         other_models=other_models(params),
         service_tier=tier if isinstance(tier, str) else None,
         parameter_names=tuple(name for name in params if name not in _INTERNAL and params[name] is not None),
-        max_tokens=max(limits, default=None),
-        choice_count=choices if type(choices) is int and choices > 0 else 1,
+        max_tokens=max_tokens_of(params, LIMITS),
+        choice_count=choice_count_of(params.get("n") or params.get("candidate_count")),
         stream=stream,
-        input_tokens_bound=_bound(provider_name, model, params, prompt),
+        input_tokens_bound=input_tokens_bound(
+            provider_name,
+            model,
+            params,
+            size=prompt.size,
+            message_count=len(prompt.messages),
+            media=prompt.media,
+        ),
     )
 
 
@@ -80,15 +74,6 @@ def _spread(params: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(entries := params.get(name), dict):
             spread |= entries
     return spread
-
-
-def _bound(provider_name: str, model: str, params: Mapping[str, Any], prompt: Prompt) -> int | None:
-    if any(params.get(name) for name in _FOREIGN_INPUT) or any(
-        type(tool) is dict and tool.get("type") not in _OWN_TOOLS for tool in params.get("tools") or ()
-    ):
-        return None
-    size = prompt.size() + _BYTES_PER_MESSAGE * (len(prompt.messages) + 1)
-    return bound_of(size, prompt.media, model, provider_name)
 
 
 def wants_json(kwargs: Mapping[str, Any]) -> bool:

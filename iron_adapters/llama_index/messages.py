@@ -21,10 +21,10 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 
+from iron_adapters.call_keywords import SETTINGS, walk_keyword
 from iron_adapters.llama_index.plain import anew, plain
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.openai_chat import walk_message
-from iron_adapters.wire.tool_schemas import walk_schema, walk_tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,13 +41,7 @@ _ROLES: Mapping[MessageRole, Role] = {
     MessageRole.TOOL: "tool",
     MessageRole.FUNCTION: "tool",
 }
-_SETTINGS = frozenset({
-    "model", "stream", "stream_options", "temperature", "top_p", "top_k", "n", "seed", "max_tokens",
-    "max_completion_tokens", "max_output_tokens", "tool_choice", "parallel_tool_calls", "strict", "modalities",
-    "logit_bias", "reasoning_effort", "service_tier", "verbosity", "store", "logprobs", "top_logprobs", "thinking",
-    "betas", "extra_headers", "previous_response_id", "include", "truncation", "cache_control", "formatted",
-})  # fmt: skip
-_SCHEMAS = frozenset({"response_format", "output_config", "output_format"})
+_SETTINGS = SETTINGS | {"formatted"}
 _MEDIA = {ImageBlock: "image", AudioBlock: "audio", VideoBlock: "video", DocumentBlock: "document"}
 
 
@@ -113,7 +107,7 @@ class Prompt:
             walk_fields(texts, part, role, f"messages[{index}]", called.get(answers) if answers else None)
         for place in ("kwargs", "own"):
             for key in fields[place]:
-                _walk_keyword(texts, fields[place], key)
+                walk_keyword(texts, fields[place], key)
         return texts
 
 
@@ -156,12 +150,3 @@ def media_of(message: ChatMessage) -> list[dict[str, Any]]:
     """Return the parts of *message* that bring images, sound or files."""
     kinds = [kind for block in message.blocks for cls, kind in _MEDIA.items() if isinstance(block, cls)]
     return [{"type": kind} for kind in kinds]
-
-
-def _walk_keyword(texts: JsonTexts, kwargs: dict[str, Any], key: str) -> None:
-    if key in {"tools", "functions"}:
-        walk_tools(texts, kwargs, key, key)
-    elif key in _SCHEMAS and type(kwargs[key]) is dict:
-        walk_schema(texts, kwargs[key], key)
-    else:
-        texts.walk(kwargs, key, "user", key)

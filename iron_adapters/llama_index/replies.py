@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from llama_index.core.base.llms.types import ChatMessage
 
-    from iron_policy.messages import Role
-
 REPEATS = ("raw", "delta", "logprobs")
 """Fields of a response that repeat what its message or text says."""
 
@@ -105,17 +103,9 @@ class _Unsaid(JsonTexts):
         self._said = said
         self.unsaid_only = False
 
-    def add(  # noqa: PLR0917 - as it is in the class above
-        self,
-        container: Any,
-        key: Any,
-        role: Role,
-        place: str,
-        tool_name: str | None = None,
-        in_json: bool = False,
-    ) -> None:
+    def add(self, container: Any, key: Any, *how: Any, **more: Any) -> None:
         if not (self.unsaid_only and container[key] in self._said):
-            super().add(container, key, role, place, tool_name, in_json)
+            super().add(container, key, *how, **more)
 
 
 def replaced(value: Any, said: dict[str, str]) -> Any:

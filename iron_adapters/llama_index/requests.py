@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from llama_index.core.callbacks import CallbackManager
 
+from iron_adapters.call_keywords import choice_count_of, input_tokens_bound, max_tokens_of
 from iron_adapters.llama_index.plain import plain
-from iron_adapters.wire.media import bound_of
 from iron_adapters.wire.tool_schemas import tool_names
 from iron_policy.messages import ModelRequest
 
@@ -27,17 +27,6 @@ if TYPE_CHECKING:
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
 """By what names integrations take the most output tokens."""
 
-_FOREIGN_INPUT = (
-    "previous_response_id",
-    "conversation",
-    "prompt",
-    "container",
-    "mcp_servers",
-    "web_search_options",
-)
-_OWN_TOOLS = frozenset({None, "function", "custom"})
-_BYTES_PER_MESSAGE = 64
-"""More than the role, the separators and the identifiers of a message make, in any provider's format."""
 _PROVIDERS = {"openai_like": "openai", "azure_openai": "openai"}
 _SDK_FAMILIES = ("llama_index.llms.openai.", "llama_index.llms.anthropic.", "llama_index.llms.azure_openai.")
 
@@ -52,8 +41,6 @@ def request_of(
 ) -> ModelRequest:
     """Return what the engine judges; *params* are those of the call and the model's own."""
     model = str(params.get("model") or "unknown")
-    limits = [limit for name in LIMITS if type(limit := params.get(name)) is int and limit > 0]
-    choices = params.get("n")
     return ModelRequest(
         provider_name=provider_name,
         operation_name=operation_name,
@@ -63,20 +50,18 @@ def request_of(
         parameter_names=tuple(
             name for name, value in params.items() if name != "model" and value is not None
         ),
-        max_tokens=max(limits, default=None),
-        choice_count=choices if type(choices) is int and choices > 0 else 1,
+        max_tokens=max_tokens_of(params, LIMITS),
+        choice_count=choice_count_of(params.get("n")),
         stream=stream,
-        input_tokens_bound=_bound(provider_name, model, params, prompt),
+        input_tokens_bound=input_tokens_bound(
+            provider_name,
+            model,
+            params,
+            size=prompt.size,
+            message_count=len(prompt.given.messages),
+            media=prompt.media,
+        ),
     )
-
-
-def _bound(provider_name: str, model: str, params: Mapping[str, Any], prompt: Prompt) -> int | None:
-    if any(params.get(name) for name in _FOREIGN_INPUT) or any(
-        type(tool) is dict and tool.get("type") not in _OWN_TOOLS for tool in params.get("tools") or ()
-    ):
-        return None
-    size = prompt.size() + _BYTES_PER_MESSAGE * (len(prompt.given.messages) + 1)
-    return bound_of(size, prompt.media, model, provider_name)
 
 
 def params_of(llm: BaseLLM, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -20,13 +20,14 @@ from iron_adapters.llama_index.growing import GrowingTexts
 from iron_adapters.llama_index.messages import walk_call, walk_fields
 from iron_adapters.llama_index.plain import anew, plain
 from iron_adapters.llama_index.replies import REPEATS, finish_reason_of, model_of, tool_calls_of, usage_of
+from iron_adapters.remaining_texts import RemainingTexts
 from iron_adapters.wire.json_texts import JsonTexts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from iron_adapters.wire.streaming import TextReview
-    from iron_policy.messages import Role, Usage
+    from iron_policy.messages import Usage
 
 _PIECES = frozenset(
     {"text", "content", "arguments", "partial_json", "thinking", "reasoning", "reasoning_content", "refusal"}
@@ -209,7 +210,7 @@ class StreamReview:
 
     def _others(self, fields: dict[str, Any], done: Collection[tuple[int, str]]) -> None:
         """Review what comes in one piece, such as citations."""
-        texts = _Rest(done)
+        texts = RemainingTexts(done)
         for key, value in fields.items():
             if key == "message":
                 walk_fields(texts, value, "assistant", key)
@@ -236,35 +237,3 @@ def _calls_tools(response: Any) -> bool:
     return isinstance(response, ChatResponse) and any(
         isinstance(block, ToolCallBlock) for block in response.message.blocks
     )
-
-
-class _Rest(JsonTexts):
-    """The texts of a response, less those that were dealt with as they grew."""
-
-    def __init__(self, done: Collection[tuple[int, str]]) -> None:
-        super().__init__()
-        self._done = done
-
-    def add(  # noqa: PLR0917 - as it is in the class above
-        self,
-        container: Any,
-        key: Any,
-        role: Role,
-        place: str,
-        tool_name: str | None = None,
-        in_json: bool = False,
-    ) -> None:
-        if (id(container), key) not in self._done:
-            super().add(container, key, role, place, tool_name, in_json)
-
-    def walk_json(
-        self, container: Any, key: Any, role: Role, place: str, tool_name: str | None = None
-    ) -> None:
-        if (id(container), key) not in self._done:
-            super().walk_json(container, key, role, place, tool_name)
-
-    def walk_values(
-        self, container: Any, key: Any, role: Role, place: str, tool_name: str | None = None
-    ) -> None:
-        if (id(container), key) not in self._done:
-            super().walk_values(container, key, role, place, tool_name)
