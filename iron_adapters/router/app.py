@@ -22,6 +22,7 @@ from iron_adapters.router.calls import Ask, Calls
 from iron_adapters.router.listing import Listing
 from iron_adapters.router.paths import Paths, dialect_of
 from iron_adapters.router.problems import NotServed, answer_to
+from iron_adapters.router.protocol import REPLY
 from iron_adapters.router.reply import Reply
 from iron_adapters.router.sending import Patience, open_client
 from iron_policy.exceptions import GovernanceFailed, IronError
@@ -100,7 +101,7 @@ class Router:
         if scope["type"] != "http":
             await self._pages(scope, receive, send)
             return
-        reply = Reply(send)
+        reply = scope[REPLY] = Reply(send)
         began = time.perf_counter()
         raw_path: bytes = scope["raw_path"]
         headers: dict[str, str] = {}

@@ -96,6 +96,7 @@ class Calls:
         key = await self._keys.key_for(plan.upstream, ask.offered)
         exchange = Exchange.admitted(self._engine, ask.scope, plan.codec, plan.wire)
         reply.call_id = exchange.call.id
+        reply.read_on_seconds = self._patience.after_hang_up(stream=plan.wire.request.stream)
         try:
             await _Sending(self, ask, plan, exchange, reply).send(key)
         except PyreqwestError as error:

@@ -14,6 +14,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 if TYPE_CHECKING:
     import asyncio
 
+REPLY: Final = "iron.reply"
+"""Under which an application leaves in its scope how long to read on for a caller who has hung up."""
 MOST_HEAD_BYTES: Final = 64 * 1024
 HEAD_SECONDS: Final = 20.0
 STALLED_READER_SECONDS: Final = 60.0
@@ -53,13 +55,15 @@ class GuardedProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End what runs for this connection: a call that nobody waits for is not read to its end."""
+        """See to it that a call that nobody waits for any more ends, soon or at once."""
         super().connection_lost(exc)
         for timer in (self._deadline, self._stalled):
             if timer is not None:
                 timer.cancel()
-        if self._task is not None and not self._task.done() and not self.cycle.response_complete:
-            self._task.cancel()
+        if self._task is None or self._task.done() or self.cycle.response_complete:
+            return
+        reply = self.cycle.scope.get(REPLY)
+        self.loop.call_later(0 if reply is None else reply.read_on_seconds, self._task.cancel)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, and see to it that a head ends some time."""

@@ -22,12 +22,14 @@ class Answer(NamedTuple):
 class Reply:
     """What a caller gets for one request."""
 
-    __slots__ = ("_send", "begun", "call_id", "status", "upstream")
+    __slots__ = ("_send", "begun", "call_id", "read_on_seconds", "status", "upstream")
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.begun = False
         self.status = 0
+        self.read_on_seconds = 0.0
+        """How long the provider is read on for a caller who has hung up."""
         self.upstream: str | None = None
         """Where the call went, once that is known."""
         self.call_id: str | None = None

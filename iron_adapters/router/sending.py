@@ -41,8 +41,15 @@ class Patience:
     connect_seconds: float = 10.0
     read_seconds: float = 600.0
     """Between two reads. Models that think write nothing for minutes."""
+    read_on_seconds: float = 5.0
+    """How long a stream is read on whose caller has hung up. Most end within it and tell what they cost; one that does
+    not is closed, which stops the provider, and is charged by what it wrote."""
     most_reply_bytes: int = 256 * 1024 * 1024
     connections: int = 1000
+
+    def after_hang_up(self, *, stream: bool) -> float:
+        """Return how long to read on. A whole reply is billed whole, whether somebody waits for it or not."""
+        return self.read_on_seconds if stream else self.read_seconds
 
 
 def open_client(patience: Patience) -> Client:
