@@ -51,6 +51,14 @@ class Conversation:
         if not self.messages:
             raise refuse("messages", "nobody but the system says anything; add a message of the user")
 
+    @property
+    def has_lost_thinking(self) -> bool:
+        """Whether tools' results end it, and the calls came back without the thinking before them."""
+        if len(self.messages) < 2 or self.messages[-1]["role"] != "user":  # noqa: PLR2004 - calls and their results
+            return False
+        is_result = any(block["type"] == "tool_result" for block in self.messages[-1]["content"])
+        return is_result and "thinking" not in self.messages[-2]["content"][0]["type"]
+
     def _read(self, message: dict[str, Any], place: str) -> None:
         role = message.get("role")
         if role in ("system", "developer"):

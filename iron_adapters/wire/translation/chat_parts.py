@@ -120,7 +120,7 @@ def _document(url: str, place: str) -> dict[str, Any]:
     media_type, data = _from_data_url(url, place)
     if media_type == "application/pdf":
         return {"type": "base64", "media_type": media_type, "data": data}
-    if media_type != "text/plain":
+    if not media_type.startswith("text/"):
         raise refuse(place, "Claude reads PDF and plain text only; convert the file")
     try:
         text = b64decode(data, validate=True).decode()
@@ -128,7 +128,7 @@ def _document(url: str, place: str) -> dict[str, Any]:
         text = None
     if text is None:
         raise refuse_shape(place, "UTF-8 text in base64")
-    return {"type": "text", "media_type": media_type, "data": text}
+    return {"type": "text", "media_type": "text/plain", "data": text}
 
 
 def _from_data_url(url: str, place: str) -> tuple[str, str]:

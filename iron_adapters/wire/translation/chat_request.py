@@ -12,7 +12,7 @@ from typing import Any
 from iron_adapters.wire.bodies import model_of
 from iron_adapters.wire.json_bodies import dump, load_request, restore_long_integers
 from iron_adapters.wire.translation import chat_settings, chat_tools
-from iron_adapters.wire.translation.chat_fields import PASSED, check_neutral
+from iron_adapters.wire.translation.chat_fields import PASSED, check_neutral, refuse_shape
 from iron_adapters.wire.translation.chat_format import Format, format_of, with_answer_tool
 from iron_adapters.wire.translation.chat_messages import Conversation
 from iron_adapters.wire.translation.chat_models import claude_of
@@ -55,7 +55,9 @@ def read_request(body: bytes) -> Asked:
     if form.tool is not None:
         tools, choice = with_answer_tool(form.tool, tools, choice)
     forced = choice is not None and choice["type"] in _FORCED
-    settings = chat_settings.limit_and_thinking(document, claude, forced=forced)
+    settings = chat_settings.limit_and_thinking(
+        document, claude, forced=forced, resumed=conversation.has_lost_thinking
+    )
     said = {
         "model": document["model"],
         **settings,
@@ -79,6 +81,8 @@ def _tools(
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     tools = chat_tools.tools_of(document, claude_of(document["model"]))
     choice = chat_tools.choice_of(document)
+    if not tools and choice is not None and choice["type"] in _FORCED:
+        raise refuse_shape("tool_choice", "left out where there are no tools")
     if not tools and conversation.tool_names:
         return chat_tools.called_before(conversation.tool_names), {"type": "none"}
     return tools, choice

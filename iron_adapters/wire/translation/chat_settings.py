@@ -114,10 +114,13 @@ def wants_usage(document: Mapping[str, Any]) -> bool:
     return bool(options.get("include_usage"))
 
 
-def limit_and_thinking(document: Mapping[str, Any], claude: Claude, *, forced: bool) -> dict[str, Any]:
+def limit_and_thinking(
+    document: Mapping[str, Any], claude: Claude, *, forced: bool, resumed: bool
+) -> dict[str, Any]:
     """Return the limit, how much to think, and with what effort.
 
-    *forced* tells that the model must call a tool, which it cannot do while it thinks.
+    *forced* tells that the model must call a tool, which it cannot do while it thinks. *resumed* tells that tools'
+    results came back without the thinking before the calls: with a budget, Claude cannot go on thinking then.
 
     Raises:
         Untranslatable: the model does not think as is asked, or has no room for it.
@@ -135,6 +138,8 @@ def limit_and_thinking(document: Mapping[str, Any], claude: Claude, *, forced: b
         raise refuse("reasoning_effort", "this model does not think; leave it out")
     said = _effort(effort, claude) if claude.efforts else {}
     if said and forced:
+        return {"max_tokens": limit or DEFAULT_MAX_TOKENS, **said}
+    if claude.thinking == "budget" and resumed:
         return {"max_tokens": limit or DEFAULT_MAX_TOKENS, **said}
     if claude.thinking == "budget":
         return {**said, **_budget(document, effort, limit, forced=forced)}
