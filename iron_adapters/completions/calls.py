@@ -7,8 +7,9 @@ gets. Does no I/O.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 
 import orjson
 
@@ -33,13 +34,14 @@ _OK = range(200, 300)
 _REDIRECTS = range(300, 400)
 
 
-class Options(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Options:
     """Arguments of a call that are no part of its body."""
 
-    base_url: str | None = None
-    api_key: str | None = None
-    additional_params: str | Mapping[str, Any] | None = None
-    extra_headers: Mapping[str, str] | None = None
+    base_url: str | None = field(default=None, repr=False)
+    api_key: str | None = field(default=None, repr=False)
+    additional_params: str | Mapping[str, Any] | None = field(default=None, repr=False)
+    extra_headers: Mapping[str, str] | None = field(default=None, repr=False)
     timeout: float | None = None
     policy: PolicyLike = None
 
@@ -64,18 +66,18 @@ class Head(Protocol):
     def get_header(self, key: str) -> str | None: ...  # noqa: D102 - pyreqwest's own
 
 
-class PreparedCall(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedCall:
     """A call that every policy has admitted."""
 
     target: Target
     governed: Governed
     translated: Translated | None
-    headers: Mapping[str, str]
     timeout: float | None
 
     def fill(self, builder: Builder, *, stream: bool) -> Builder:
         """Put headers, body and timeout into a request."""
-        builder = builder.headers(self.headers).body_bytes(self.governed.body)
+        builder = builder.headers(self.target.headers).body_bytes(self.governed.body)
         if stream:
             builder = builder.streamed_read_buffer_limit(
                 0
@@ -167,9 +169,9 @@ def prepare(
 
         translated = chat_to_messages(body)
         body = translated.body
-    headers = _headers(target.headers, translated, options.extra_headers)
-    target = target._replace(headers=headers)
-    return PreparedCall(target, govern_call(engine, target, body), translated, headers, timeout)
+    target = replace(target, headers=_headers(target.headers, translated, options.extra_headers))
+    governed = govern_call(engine, target, body)
+    return PreparedCall(target=target, governed=governed, translated=translated, timeout=timeout)
 
 
 def is_event_stream(head: Head) -> bool:

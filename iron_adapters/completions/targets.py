@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
@@ -32,17 +33,21 @@ class Upstreamed(NamedTuple):
     base_url: str | None
 
 
-class Target(NamedTuple):
-    """Where one call goes."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where one call goes.
+
+    Attributes:
+        name: the upstream, as the caller calls it.
+        model: as the provider calls it.
+        headers: with the key, under lower-case names.
+    """
 
     name: str
-    """The upstream, as the caller calls it."""
     dialect: Dialect
     model: str
-    """As the provider calls it."""
-    url: str
-    headers: Mapping[str, str]
-    """With the key, under lower-case names."""
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
 
     @property
     def path(self) -> str:
@@ -84,7 +89,8 @@ def target_of(
     key = _key(api_key, environment.get(f"{variable}_API_KEY"), prefix, f"{variable}_API_KEY")
     if key:
         _must_belong(key, prefix, url)
-    return Target(prefix, upstream.dialect, name, url, _headers(key, upstream.dialect))
+    headers = _headers(key, upstream.dialect)
+    return Target(name=prefix, dialect=upstream.dialect, model=name, url=url, headers=headers)
 
 
 def _upstream(prefix: str, name: str, model: str, policy: Policy) -> Upstreamed:
