@@ -9,12 +9,13 @@ BENCH := .venv-bench/bin/python
 COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--python-version 3.11 --custom-compile-command 'make lock'
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test frameworks slow check lint format record matrix conformance bench lock clean
+.PHONY: help demo test frameworks slow check lint format record matrix conformance bench bench-router lock clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv-demo/.made  ## Run an agent under a policy, in seconds, without a key
 	@$(DEMO) examples/demo.py
@@ -64,21 +65,39 @@ conformance: .venv-test/.made .venv-frameworks/.made  ## Write docs/conformance.
 bench: .venv-bench/.made  ## Measure, and write benchmarks/results/
 	$(BENCH) benchmarks/run.py || echo "Not every row reaches what it must: see benchmarks/results/in_process.md"
 
+bench-router: .venv-bench/.made  ## Measure the router beside LiteLLM, Portkey and nginx (BENCH_ARGS="--quick --flat --only NAME")
+	-@$(MAKE) --no-print-directory .venv-bench-litellm/.made
+	-@$(MAKE) --no-print-directory .bench-node/.made
+	$(BENCH) benchmarks/router/run.py $(BENCH_ARGS) || { test $$? = 1 && echo "Not every row reaches what it must: see the report above"; }
+
 lock: .venv-uv/bin/uv  ## Resolve requirements/*.txt anew from pyproject.toml
 	echo 'uv' | $(COMPILE) --upgrade -o requirements/uv.txt -
 	$(COMPILE) --upgrade -o requirements/test.txt --extra all --extra demo --group test pyproject.toml
 	$(subst --universal,,$(COMPILE)) --upgrade -o requirements/frameworks.txt --extra crewai --extra llama-index --extra testing --extra compression --extra cli --extra router --group frameworks pyproject.toml
 	$(COMPILE) -o requirements/demo.txt -c requirements/test.txt --extra demo pyproject.toml
 	$(COMPILE) --upgrade -o requirements/lint.txt -c requirements/test.txt --extra all --extra demo --group test --group lint pyproject.toml
+	echo 'litellm[proxy]>=1.82.9' | $(COMPILE) --upgrade -o benchmarks/router/litellm/requirements.txt -
 	$(COMPILE) --upgrade -o requirements/bench.txt -c requirements/test.txt --extra all --extra demo --group bench pyproject.toml
 
 clean:  ## Remove environments, caches and what runs have left
-	rm -rf .venv-demo .venv-test .venv-frameworks .venv-lint .venv-bench .venv-uv
+	rm -rf .venv-demo .venv-test .venv-frameworks .venv-lint .venv-bench .venv-bench-litellm .bench-node .venv-uv
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* build dist
 	find iron_policy iron_adapters tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 .venv-%/.made: requirements/%.txt pyproject.toml .ci/environment | python
 	@.ci/environment .venv-$* $< $(PYTHON)
+	@touch $@
+
+# What the router is measured beside: LiteLLM has an environment with nothing of ours in it.
+.venv-bench-litellm/.made: benchmarks/router/litellm/requirements.txt .venv-uv/bin/uv
+	UV_PYTHON_DOWNLOADS=never .venv-uv/bin/uv venv --quiet --clear --no-project --python $(BENCH) .venv-bench-litellm
+	.venv-uv/bin/uv pip install --quiet --link-mode copy --compile-bytecode --python .venv-bench-litellm --require-hashes -r $<
+	@touch $@
+
+.bench-node/.made: benchmarks/router/portkey/package-lock.json
+	@mkdir -p .bench-node
+	cp benchmarks/router/portkey/package.json benchmarks/router/portkey/package-lock.json .bench-node/
+	npm ci --prefix .bench-node --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 .venv-uv/bin/uv: | python

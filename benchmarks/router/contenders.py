@@ -173,7 +173,9 @@ class Portkey(_Plain):
         if shutil.which("node") is None:
             return "node is missing: install Node.js 20 or newer"
         return (
-            None if self._package.exists() else f"{self._package} is missing: `make bench-router` installs it"
+            None
+            if self._package.exists()
+            else f"{self._package} is missing: `make bench-router` installs it (with npm)"
         )
 
     def version(self) -> str:

@@ -33,6 +33,7 @@ _CALLS = {
     "share of its core that it used, 16 connections": ("core_share_16", ".0%"),
     "time on its core for each request, 16 connections (µs)": ("cpu_us_16", ",.0f"),
     "ready after (s)": ("ready_seconds", ".3g"),
+    "of which on its core (s)": ("ready_cpu_seconds", ".3g"),
     "memory idle (MB)": ("idle_mb", ".0f"),
     "memory after load (MB)": ("loaded_mb", ".0f"),
 }

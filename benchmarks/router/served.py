@@ -26,18 +26,18 @@ class Served:
     """A running server on a loopback port."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-        self.port, self.ready_seconds = port, 0.0
+        self.port, self.ready_seconds, self.ready_cpu_seconds = port, 0.0, 0.0
         self._process, self._log = process, log
 
     def wait_until_ready(self, path: str, *, since: float, limit_seconds: float = 120) -> None:
-        """Ask *path* until it answers 200; keep how long that took."""
+        """Ask *path* until it answers 200; keep how long that took, by the clock and on its core."""
         while not answers(self.port, path):
             if self._process.poll() is not None:
                 raise NotServedError(f"it ended with code {self._process.returncode}{self._last_words()}")
             if time.monotonic() - since > limit_seconds:
                 raise NotServedError(f"no 200 at {path} within {limit_seconds:g} s{self._last_words()}")
             time.sleep(0.002)
-        self.ready_seconds = time.monotonic() - since
+        self.ready_seconds, self.ready_cpu_seconds = time.monotonic() - since, self.cpu_seconds()
 
     def resident_mb(self) -> float:
         """Return the resident memory of the process and its descendants; pages they share count for each."""

@@ -69,7 +69,8 @@ def providers() -> Iterator[Providers]:
 def visit(contender: Contender, ports: Providers, cores: Cores, plan: Plan) -> dict[str, float]:
     """Return every figure of one run of *contender*; one start for whole replies, one for streams."""
     with started(contender, ports.whole, cores, streams=False) as (server, folder):
-        figures = {"ready_seconds": server.ready_seconds, "idle_mb": _settled_mb(server)}
+        figures = {"ready_seconds": server.ready_seconds, "ready_cpu_seconds": server.ready_cpu_seconds}
+        figures["idle_mb"] = _settled_mb(server)
         figures |= _driven(server, contender.headers(ports.whole), folder, plan)
         if isinstance(contender, Iron):
             figures |= _driven_with_findings(server, contender.headers(ports.whole), folder, plan)
