@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING, Any, Self
 from iron_adapters.background_server import BackgroundServer, bound
 from iron_adapters.resolve import engine_for
 from iron_adapters.router.app import Router, Setting
+from iron_adapters.router.assembly import router_account, split_keys, upstreams_for
 from iron_adapters.router.doors import Doors, is_loopback
 from iron_adapters.router.keys import OwnKeys, by_provider
 from iron_adapters.router.serving import configuration, loop_factory
-from iron_adapters.router.upstreams import Upstreams, upstreams_of
-from iron_policy.budget import Account
 from iron_policy.cost import to_nanodollars, to_usd
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class LlmRouter:
         if not provider_key and not upstreams and not (api_key and server_url):
             raise ValueError(_NEITHER)
         engine = engine_for(policy)
-        sections, keys = _split(upstreams or {})
+        sections, keys = split_keys(upstreams or {})
         keys |= by_provider(provider_key) if provider_key else {}
         self._api_key = api_key or f"iron-{secrets.token_urlsafe(24)}"
         self._host = host
@@ -88,12 +87,10 @@ class LlmRouter:
         self._stopped = False
         if budget is not None:
             self.set_budget(budget)
-        home = self._provider if len(keys) == 1 and self._provider in {"openai", "anthropic"} else None
-        all_upstreams = Upstreams(upstreams_of({**engine.policy.upstreams, **sections}), home)
         setting = Setting(
             engine=engine,
             scope=self._scope,
-            upstreams=all_upstreams,
+            upstreams=upstreams_for(engine.policy, sections, keys),
             keys=OwnKeys(keys),
             doors=Doors(token=self._api_key.encode(), loopback=is_loopback(host)),
         )
@@ -166,7 +163,7 @@ class LlmRouter:
             if account is not None:
                 account.set_limit(nanodollars)
                 return
-            self._scope.account = Account(scope="router", limit_nanodollars=nanodollars)
+            self._scope.account = router_account(usd)
             self._scope.account.spent_nanodollars = to_nanodollars(self._scope.summary().cost_usd)
             self._scope.accounts_by_engine.clear()
 
@@ -191,19 +188,3 @@ class LlmRouter:
     def _refuse_stopped(self) -> None:
         if self._stopped:
             raise RuntimeError("Router is stopped")
-
-
-def _split(upstreams: Mapping[str, str | Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the sections of *upstreams* as a policy has them, and the keys that stand in them."""
-    from iron_policy.document import Policy
-
-    sections: dict[str, Any] = {}
-    keys: dict[str, str] = {}
-    for name, section in upstreams.items():
-        if isinstance(section, str):
-            sections[name] = section
-            continue
-        sections[name] = {key: value for key, value in section.items() if key != "api_key"}
-        if section.get("api_key"):
-            keys[name] = section["api_key"]
-    return dict(Policy.model_validate({"upstreams": sections}).upstreams), keys

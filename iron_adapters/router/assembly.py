@@ -1,0 +1,67 @@
+"""What every router is put together from, whoever starts it: ``LlmRouter`` or the command line.
+
+Owns the steps from a policy, keys and addresses to what calls draw on and where they go. Reads no environment.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from iron_adapters.router.upstreams import Upstreams, upstreams_of
+from iron_policy.budget import Account
+from iron_policy.cost import to_nanodollars
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from iron_policy.document import Policy
+    from iron_policy.document import Upstream as UpstreamSection
+
+
+def upstreams_for(
+    policy: Policy, sections: Mapping[str, str | UpstreamSection], key_names: Collection[str]
+) -> Upstreams:
+    """Return where calls can go: *sections* over those of *policy*, and the two providers themselves.
+
+    Args:
+        policy: may name upstreams.
+        sections: further ones, or other addresses.
+        key_names: whom the router has keys for. Where that is one provider, models that nobody knows are its own.
+
+    Raises:
+        PolicyError: a name or an address cannot be used.
+    """
+    only = next(iter(key_names)) if len(key_names) == 1 else None
+    home = only if only in {"openai", "anthropic"} else None
+    return Upstreams(upstreams_of({**policy.upstreams, **sections}), home)
+
+
+def router_account(budget_usd: float | str) -> Account:
+    """Return the account of a router's own budget.
+
+    Raises:
+        ValueError: *budget_usd* is negative or no number.
+    """
+    return Account(scope="router", limit_nanodollars=to_nanodollars(budget_usd))
+
+
+def split_keys(
+    upstreams: Mapping[str, str | Mapping[str, Any]],
+) -> tuple[dict[str, str | UpstreamSection], dict[str, str]]:
+    """Return the sections of *upstreams* as a policy has them, and the keys that stand in them.
+
+    Raises:
+        PolicyError: a section is none.
+    """
+    from iron_policy.document import Policy
+
+    sections: dict[str, Any] = {}
+    keys: dict[str, str] = {}
+    for name, section in upstreams.items():
+        if isinstance(section, str):
+            sections[name] = section
+            continue
+        sections[name] = {key: value for key, value in section.items() if key != "api_key"}
+        if section.get("api_key"):
+            keys[name] = section["api_key"]
+    return dict(Policy.model_validate({"upstreams": sections}).upstreams), keys
