@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from iron_policy.exceptions import IronError
@@ -72,11 +73,11 @@ class Doors:
         Raises:
             NotForYou: neither is this router's own.
         """
-        host = headers.get("host", "").lower()
-        if self.loopback and _name_of(host) not in _LOOPBACK_NAMES:
+        host = headers.get("host", "")
+        if self.loopback and not _is_local(host):
             raise NotForYou("this router answers to localhost and 127.0.0.1; the request's Host is another")
         origin = headers.get("origin")
-        if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}"):
+        if origin is not None and origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}"):
             raise NotForYou("requests from pages of other sites are not served (Origin)")
 
 
@@ -96,7 +97,8 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _name_of(host: str) -> str:
-    """Return *host* without its port."""
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
+@lru_cache(maxsize=256)
+def _is_local(host: str) -> bool:
+    """Tell whether *host*, with its port or without, is a name of this machine for itself."""
+    name, colon, port = host.lower().rpartition(":")
+    return (name if colon and port.isdigit() else host.lower()) in _LOOPBACK_NAMES

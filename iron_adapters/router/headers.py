@@ -5,10 +5,11 @@ Owns the lists. Hop-by-hop headers are RFC 9110, section 7.6.1.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from iron_adapters.router.upstreams import Upstream
 
@@ -67,12 +68,10 @@ def towards(
 
     *extra* are a translated call's: what the caller's own dialect says in headers then stays behind.
     """
-    stay = _STAY
+    passed = [(name, value) for name, value in headers.items() if _passes_on(name)]
     if named := headers.get("connection"):
-        stay |= {name.strip().lower() for name in named.split(",")}
-    passed = [
-        (name, value) for name, value in headers.items() if name not in stay and not name.startswith(_OURS)
-    ]
+        hop_by_hop = {name.strip().lower() for name in named.split(",")}
+        passed = [pair for pair in passed if pair[0] not in hop_by_hop]
     if extra is not None:
         passed = [
             pair for pair in passed if not pair[0].startswith(("openai-", "anthropic-", "x-stainless-"))
@@ -93,12 +92,24 @@ def _credential(upstream: Upstream, key: str) -> tuple[str, str]:
     return "authorization", f"Bearer {key}"
 
 
-def back(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the provider's headers that the caller gets.
+def back(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Return the provider's headers that the caller gets.
 
     A provider's word on who may read a reply from a browser does not hold for a local port.
     """
-    for name, value in headers:
-        name = name.lower()  # noqa: PLW2901 - HTTP/1.1 servers write them as they like
-        if name not in _STAY_BACK and not name.startswith("access-control-"):
-            yield name.encode("latin-1"), value.encode("latin-1", "replace")
+    return [
+        (name.encode("latin-1"), value.encode("latin-1", "replace"))
+        for name, value in headers
+        if _passes_back(name)
+    ]
+
+
+@lru_cache(maxsize=1024)  # bounded: names come from outside
+def _passes_back(name: str) -> bool:
+    name = name.lower()
+    return name not in _STAY_BACK and not name.startswith("access-control-")
+
+
+@lru_cache(maxsize=1024)
+def _passes_on(name: str) -> bool:
+    return name not in _STAY and not name.startswith(_OURS)

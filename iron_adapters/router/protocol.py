@@ -19,6 +19,7 @@ REPLY: Final = "iron.reply"
 MOST_HEAD_BYTES: Final = 64 * 1024
 HEAD_SECONDS: Final = 20.0
 STALLED_READER_SECONDS: Final = 60.0
+_AROUND: Final = len(b": \r\n")
 _QUIET: Final = logging.getLogger("iron.router.connection")
 """What uvicorn has to say of a connection: tracebacks of calls that were broken off, which are no faults."""
 _QUIET.addHandler(logging.NullHandler())
@@ -66,36 +67,34 @@ class GuardedProtocol(HttpToolsProtocol):
         self.loop.call_later(0 if reply is None else reply.read_on_seconds, self._task.cancel)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, and see to it that a head ends some time."""
+        """Parse what came, and see to it that a head ends some time and somewhere."""
         if self._refused:
             return
+        began_in_head = self._in_head
         super().data_received(data)
-        if self._deadline is not None and not self._in_head:
-            self._deadline.cancel()
-            self._deadline = None
-        elif self._deadline is None and self._in_head and not self._refused:
+        if not self._in_head:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+            return
+        self._head_bytes = len(data) + (self._head_bytes if began_in_head else 0)
+        if self._head_bytes > MOST_HEAD_BYTES:
+            self._refuse(431)
+        elif self._deadline is None and not self._refused:
             self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def on_message_begin(self) -> None:
         """Begin a head."""
         self._in_head = True
-        self._head_bytes = 0
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the target."""
-        if self._takes(len(url)):
-            super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
-        if self._takes(len(name) + len(value) + 4):
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        """Begin the call, unless its head was refused."""
+        """Begin the call, unless its head is larger than any that a client means."""
         self._in_head = False
-        if not self._refused:
+        size = len(self.url) + sum([len(name) + len(value) + _AROUND for name, value in self.headers])
+        if size > MOST_HEAD_BYTES:
+            self._refuse(431)
+        else:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -130,12 +129,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self._task = self.loop.create_task(cycle.run_asgi(app))
         self._task.add_done_callback(self.tasks.discard)
         self.tasks.add(self._task)
-
-    def _takes(self, size: int) -> bool:
-        self._head_bytes += size
-        if self._head_bytes > MOST_HEAD_BYTES and not self._refused:
-            self._refuse(431)
-        return not self._refused
 
     def _too_slow(self) -> None:
         self._deadline = None
