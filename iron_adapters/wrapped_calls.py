@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from iron_adapters.marks import is_charged, is_claimed, live_mark
 from iron_adapters.transport import was_sent
+from iron_policy.exceptions import PolicyDenied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +77,9 @@ def fail(call: Call, error: BaseException) -> None:
     """End a call whose reply never came, by what its error says of whether the provider has worked on it."""
     status = getattr(error, "status_code", None)
     if type(status) is int:
-        call.fail(str(status), sent=False, provider_at_fault=status in _AT_FAULT or status == _TOO_MANY)
+        is_refusal = isinstance(error, PolicyDenied)  # of another policy on the call
+        at_fault = not is_refusal and (status in _AT_FAULT or status == _TOO_MANY)
+        call.fail(str(status), sent=False, provider_at_fault=at_fault)
         return
     sent = all(was_sent(cause) for cause in (error, error.__cause__) if cause is not None)
     call.fail(type(error).__name__, sent=sent, provider_at_fault=isinstance(error, Exception))
