@@ -6,23 +6,38 @@ step of a stream. Knows no framework: what a piece is and what of it may be seen
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from iron_adapters.wrapped_calls import fail
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Callable,
+        Collection,
+        Generator,
+        Iterable,
+        Iterator,
+    )
     from contextlib import AbstractContextManager
 
+    from iron_adapters.wire.streaming import TextReview
     from iron_policy.call import Call
     from iron_policy.messages import Usage
 
 T = TypeVar("T")
 
 
-class PieceReview(Protocol[T]):
-    """What turns a model's pieces into those that the caller may see.
+class PieceReview(ABC, Generic[T]):
+    """Turn a model's pieces into those that the caller may see; its subclasses say what a piece is.
+
+    Args:
+        review: what judges and alters the texts.
+        answers: tools that stand for the answer itself, so that the caller is their reader.
+        in_json: whether the content was asked for as JSON.
 
     Attributes:
         usage: what the stream reported so far.
@@ -30,15 +45,33 @@ class PieceReview(Protocol[T]):
         finish_reasons: why it stopped.
     """
 
-    usage: Usage | None
-    model: str | None
-    finish_reasons: tuple[str, ...]
+    def __init__(self, review: TextReview, *, answers: Collection[str] = (), in_json: bool = False) -> None:
+        self.usage: Usage | None = None
+        self.model: str | None = None
+        self.finish_reasons: tuple[str, ...] = ()
+        self._review = review
+        self._answers = answers
+        self._in_json = in_json
 
-    def feed(self, piece: T) -> Iterable[T]:
-        """Return what the caller gets for *piece*."""
+    @abstractmethod
+    def feed(self, piece: T) -> Iterator[T]:
+        """Yield what the caller gets for *piece*.
 
-    def finish(self) -> Iterable[T]:
-        """Return what was held back, at the end of the stream."""
+        Raises:
+            PolicyDenied: the reply may not be handed on.
+        """
+
+    @abstractmethod
+    def finish(self) -> Iterator[T]:
+        """Yield what was held back, at the end of the stream.
+
+        Raises:
+            PolicyDenied: the rest may not be handed on.
+        """
+
+    def _reader(self, tool_name: str | None) -> str | None:
+        """Return the tool that reads the arguments for *tool_name*, ``None`` where the caller does."""
+        return None if tool_name in self._answers else tool_name
 
 
 class WrappedStream(Generic[T]):
@@ -84,7 +117,7 @@ class WrappedStream(Generic[T]):
         for released in self._review.finish():
             yield released
 
-    def _feed(self, piece: T) -> Iterable[T]:
+    def _feed(self, piece: T) -> Iterator[T]:
         self.begun = True
         return self._review.feed(piece)
 

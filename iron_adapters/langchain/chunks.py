@@ -25,37 +25,22 @@ from iron_adapters.langchain.pieces import (
 )
 from iron_adapters.langchain.replies import finish_reason_of, model_of, normalised, parsed_anew
 from iron_adapters.remaining_texts import RemainingTexts
+from iron_adapters.wrapped_streams import PieceReview
 from iron_policy.messages import Channel, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from langchain_core.messages.ai import UsageMetadata
 
     from iron_adapters.wire.streaming import TextReview
 
 
-class ChunkReview:
-    """Turn a model's chunks into those that the caller may see.
+class ChunkReview(PieceReview[ChatGenerationChunk]):
+    """Turn a model's chunks into those that the caller may see."""
 
-    Args:
-        review: what judges and alters the texts.
-        answers: tools that stand for the answer itself, so that the caller is their reader.
-        in_json: whether the content was asked for as JSON.
-
-    Attributes:
-        usage: what the stream reported so far.
-        model: the model that says it has answered.
-        finish_reasons: why it stopped.
-    """
-
-    def __init__(self, review: TextReview, *, answers: Collection[str] = (), in_json: bool = False) -> None:
-        self.usage: Usage | None = None
-        self.model: str | None = None
-        self.finish_reasons: tuple[str, ...] = ()
-        self._review = review
-        self._answers = answers
-        self._in_json = in_json
+    def __init__(self, review: TextReview, **how: Any) -> None:
+        super().__init__(review, **how)
         self._open: dict[Path, tuple[Channel, Piece]] = {}
         self._calls: dict[Any, dict[str, str]] = {}
         self._provider: dict[str, str] = {}
@@ -129,7 +114,7 @@ class ChunkReview:
         name = called["name"] if called else None
         place = ".".join(str(step[1] if isinstance(step, tuple) else step) for step in piece.path)
         in_json = piece.key in ARGUMENTS or (self._in_json and piece.path[0] == "content")
-        return Channel(place, "assistant", None if name in self._answers else name, in_json)
+        return Channel(place, "assistant", self._reader(name), in_json)
 
     def _close(self, paths: list[Path]) -> Iterator[ChatGenerationChunk]:
         for path in paths:

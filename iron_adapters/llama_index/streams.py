@@ -22,12 +22,12 @@ from iron_adapters.llama_index.plain import anew, plain
 from iron_adapters.llama_index.replies import REPEATS, finish_reason_of, model_of, tool_calls_of, usage_of
 from iron_adapters.remaining_texts import RemainingTexts
 from iron_adapters.wire.json_texts import JsonTexts
+from iron_adapters.wrapped_streams import PieceReview
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from iron_adapters.wire.streaming import TextReview
-    from iron_policy.messages import Usage
 
 _PIECES = frozenset(
     {"text", "content", "arguments", "partial_json", "thinking", "reasoning", "reasoning_content", "refusal"}
@@ -35,28 +35,13 @@ _PIECES = frozenset(
 """Keys of a provider's event under which it streams a text."""
 
 
-class StreamReview:
-    """Turn the responses of a stream into those that the caller may see.
+class StreamReview(PieceReview[Any]):
+    """Turn the responses of a stream into those that the caller may see."""
 
-    Args:
-        review: what judges and alters the texts.
-        answers: tools that stand for the answer itself, so that the caller is their reader.
-        in_json: whether the content was asked for as JSON.
-
-    Attributes:
-        usage: what the stream reported so far.
-        model: the model that says it has answered.
-        finish_reasons: why it stopped.
-    """
-
-    def __init__(self, review: TextReview, *, answers: Collection[str] = (), in_json: bool = False) -> None:
-        self.usage: Usage | None = None
-        self.model: str | None = None
-        self.finish_reasons: tuple[str, ...] = ()
-        self._review = review
-        self._answers = answers
+    def __init__(self, review: TextReview, **how: Any) -> None:
+        super().__init__(review, **how)
         self._pieces: dict[str, str] = {}
-        self._content = GrowingTexts(review, "content", self._pieces, in_json=in_json)
+        self._content = GrowingTexts(review, "content", self._pieces, in_json=self._in_json)
         self._thinking = GrowingTexts(review, "thinking", self._pieces)
         self._arguments: dict[Any, GrowingTexts] = {}
         self._wholes: dict[tuple[str, str | None], str] = {}
@@ -193,7 +178,7 @@ class StreamReview:
 
     def _growing(self, key: Any, name: str) -> GrowingTexts:
         if key not in self._arguments:
-            tool_name = None if name in self._answers else name
+            tool_name = self._reader(name)
             self._arguments[key] = GrowingTexts(
                 self._review,
                 f"tool_calls.{len(self._arguments)}",
@@ -206,7 +191,7 @@ class StreamReview:
     def _whole(self, part: dict[str, Any], name: str) -> None:
         texts = JsonTexts()
         walk_call(texts, part, "tool_call")
-        self._rewrite(texts, None if name in self._answers else name)
+        self._rewrite(texts, self._reader(name))
 
     def _others(self, fields: dict[str, Any], done: Collection[tuple[int, str]]) -> None:
         """Review what comes in one piece, such as citations."""

@@ -8,9 +8,10 @@ import pytest
 from iron_adapters.marks import Mark, claimed, is_claimed, mark
 from iron_adapters.resolve import Governor
 from iron_adapters.wrapped_calls import charged_by_its_texts, ended_on_error, next_to_act
-from iron_adapters.wrapped_streams import each_async_step, each_step, streamed
+from iron_adapters.wrapped_streams import PieceReview, each_async_step, each_step, streamed
 from iron_policy import Policy, PolicyEngine
 from iron_policy.audit import MemorySink
+from iron_policy.exceptions import CircuitOpen, GovernanceFailed, RateLimited
 from iron_policy.messages import Channel, ModelRequest, Text
 
 HELLO = ModelRequest(
@@ -29,20 +30,14 @@ class StatusError(Exception):
     status_code = 429
 
 
-class Pieces:
-    """Release each piece of a text through the window of a call."""
-
-    usage = model = None
-    finish_reasons = ()
-
-    def __init__(self, call):
-        self._call = call
+class Pieces(PieceReview):
+    """Pieces that are texts."""
 
     def feed(self, piece):
-        yield self._call.push(Channel("text"), piece)
+        yield self._review.push(Channel("text"), piece)
 
     def finish(self):
-        yield self._call.finish(Channel("text"))
+        yield self._review.finish(Channel("text"))
 
 
 def engine_of(**policy):
@@ -85,6 +80,19 @@ def test_the_error_beneath_an_sdks_own_says_that_nothing_was_sent():
         raise RuntimeError from ConnectError()
 
     assert last(engine).attributes["iron.cost_nanodollars"] == 0
+
+
+@pytest.mark.parametrize(
+    "refusal", [RateLimited("too many"), CircuitOpen("open"), GovernanceFailed("failed")]
+)
+def test_what_another_policy_refuses_is_not_held_against_the_provider(refusal):
+    engine, call = admitted(reliability={"breaker": {"failures": 1}})
+
+    with pytest.raises(type(refusal)), ended_on_error(call):
+        raise refusal
+
+    assert last(engine).attributes["iron.cost_nanodollars"] == 0
+    engine.admit(HELLO, scope=engine.scope())  # the breaker would refuse
 
 
 def test_what_reports_no_usage_is_charged_by_its_texts():
