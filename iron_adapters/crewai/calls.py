@@ -80,6 +80,18 @@ class GovernedCall:
         self.functions: dict[str, Any] | None = None
         self.reply: Any = None
         self.stream = asked.stream
+        self._asked = asked
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """What goes to the model beside the messages."""
+        return {
+            "tools": self.tools,
+            "available_functions": self.functions,
+            "from_task": self._asked.task,
+            "from_agent": self._asked.agent,
+            "response_model": self._asked.response_model,
+        }
 
     def governed_functions(self, functions: dict[str, Any] | None) -> dict[str, Any] | None:
         """Return *functions* as the model may call them."""

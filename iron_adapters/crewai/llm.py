@@ -99,16 +99,7 @@ class IronLLM(StandIn):
             messages, tools, response_model, stream=self._effective_stream(), agent=from_agent, task=from_task
         )
         with self._governed(asked, available_functions) as call:
-            reply = call.llm.call(
-                call.messages,
-                tools=call.tools,
-                callbacks=callbacks,
-                available_functions=call.functions,
-                from_task=from_task,
-                from_agent=from_agent,
-                response_model=response_model,
-            )
-            call.replied(reply)
+            call.replied(call.llm.call(call.messages, callbacks=callbacks, **call.keywords))
         return call.reply
 
     async def acall(  # noqa: PLR0917 - CrewAI's own signature
@@ -126,16 +117,7 @@ class IronLLM(StandIn):
             messages, tools, response_model, stream=self._effective_stream(), agent=from_agent, task=from_task
         )
         with self._governed(asked, available_functions) as call:
-            reply = await call.llm.acall(
-                call.messages,
-                tools=call.tools,
-                callbacks=callbacks,
-                available_functions=call.functions,
-                from_task=from_task,
-                from_agent=from_agent,
-                response_model=response_model,
-            )
-            call.replied(reply)
+            call.replied(await call.llm.acall(call.messages, callbacks=callbacks, **call.keywords))
         return call.reply
 
     def get_input_tokens_count(

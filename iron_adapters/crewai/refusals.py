@@ -56,7 +56,7 @@ def in_own_terms() -> Iterator[None]:
     """Let a refusal out as a ``HookAborted`` too, whatever an SDK has made of it."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # an SDK wraps a refusal in whatever it raises for a connection that failed
         refusal = refusal_within(error)
         if refusal is None:
             raise
