@@ -56,8 +56,15 @@ class MessageEvents:
 
     def finish(self) -> bytes:
         """Return what is due at the stream's end: that of the message, or an error where the provider brought none."""
+        return self._rest() + self._end()
+
+    def _rest(self) -> bytes:
+        """Return what the last lines say where only their blank line is missing, and nothing where they broke off."""
         rest = self._parser.finish()
-        return (self._event(rest) if rest else b"") + self._end()
+        try:
+            return self._event(rest) if rest else b""
+        except WireError:
+            return b""
 
     def _event(self, event: Event) -> bytes:
         if self._over:
