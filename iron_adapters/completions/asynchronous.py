@@ -94,7 +94,7 @@ async def acompletion(  # noqa: PLR0917 - RiteLLM's order
     if stream:
         return await _open(client, call)
     with settling(call):
-        request = call.fill(client.post(call.target.url), stream=False)
+        request = call.fill(client.post(call.target.address.url), stream=False)
         response = await request.build().send()
         body = bytes(await response.bytes())
     return call.completion(response, body)
@@ -103,7 +103,7 @@ async def acompletion(  # noqa: PLR0917 - RiteLLM's order
 async def _open(client: Client, call: PreparedCall) -> AsyncCompletionStream:
     """Return the reply to *call* as a stream once its head is there."""
     with settling(call):
-        request = call.fill(client.post(call.target.url), stream=True).build_streamed()
+        request = call.fill(client.post(call.target.address.url), stream=True).build_streamed()
         response = await request.__aenter__()
         if is_event_stream(response):
             return AsyncCompletionStream(call.incoming(), request, response.body_reader)

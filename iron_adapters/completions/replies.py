@@ -22,8 +22,11 @@ class Record(dict[str, Any]):
     _or_none: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, document: dict[str, Any]) -> None:
+        super().__init__(document)
         parts = self._parts
-        super().__init__({key: _record(value, parts.get(key, Record)) for key, value in document.items()})
+        for key, value in document.items():
+            if isinstance(value, dict | list):
+                self[key] = _record(value, parts.get(key, Record))
 
     def __getattr__(self, name: str) -> Any:
         if name in self:
@@ -39,9 +42,18 @@ class Record(dict[str, Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.model_dump(),)
 
-    def model_dump(self) -> dict[str, Any]:
-        """Return the plain document, as the provider sent it and the policy lets it be seen."""
-        return {key: _plain(value) for key, value in self.items()}
+    def model_dump(self, *, exclude_none: bool = False, exclude_unset: bool = True) -> dict[str, Any]:  # noqa: ARG002 - the SDKs' parameter
+        """Return the plain document, as the provider sent it and the policy lets it be seen.
+
+        Args:
+            exclude_none: whether to leave out what is ``null``.
+            exclude_unset: as the SDKs' replies take it; what was not sent is never there.
+        """
+        return {
+            key: _plain(value, exclude_none=exclude_none)
+            for key, value in self.items()
+            if value is not None or not exclude_none
+        }
 
     def model_dump_json(self) -> str:
         """Return the document as JSON."""
@@ -173,9 +185,9 @@ def _record(value: Any, cls: type[Record]) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, *, exclude_none: bool) -> Any:
     if isinstance(value, Record):
-        return value.model_dump()
+        return value.model_dump(exclude_none=exclude_none)
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_plain(item, exclude_none=exclude_none) for item in value]
     return value

@@ -115,7 +115,7 @@ def completion(  # noqa: PLR0917 - RiteLLM's order
     if stream:
         return _open(client, call)
     with settling(call):
-        request = call.fill(client.post(call.target.url), stream=False)
+        request = call.fill(client.post(call.target.address.url), stream=False)
         response = request.build().send()
         body = bytes(response.bytes())
     return call.completion(response, body)
@@ -124,7 +124,7 @@ def completion(  # noqa: PLR0917 - RiteLLM's order
 def _open(client: SyncClient, call: PreparedCall) -> CompletionStream:
     """Return the reply to *call* as a stream once its head is there."""
     with settling(call):
-        request = call.fill(client.post(call.target.url), stream=True).build_streamed()
+        request = call.fill(client.post(call.target.address.url), stream=True).build_streamed()
         response = request.__enter__()
         if is_event_stream(response):
             return CompletionStream(call.incoming(), request, response.body_reader)

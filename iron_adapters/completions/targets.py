@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
@@ -33,6 +34,14 @@ class Upstreamed(NamedTuple):
     base_url: str | None
 
 
+class Address(NamedTuple):
+    """Where an endpoint is."""
+
+    url: str
+    host: str
+    port: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Where one call goes.
@@ -46,7 +55,7 @@ class Target:
     name: str
     dialect: Dialect
     model: str
-    url: str = field(repr=False)
+    address: Address = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
 
     @property
@@ -56,8 +65,7 @@ class Target:
 
     def provider_name(self, policy: Policy) -> str:
         """Return what *policy* calls the provider there."""
-        url = urlsplit(self.url)
-        return provider_of(policy, url.hostname or "", url.port) or self.name
+        return provider_of(policy, self.address.host, self.address.port) or self.name
 
 
 def target_of(
@@ -85,12 +93,12 @@ def target_of(
         or environment.get(f"{variable}_BASE_URL")
         or OFFICIAL_URLS[upstream.dialect]
     )
-    url = _endpoint(address, upstream.dialect, model)
+    endpoint = _endpoint(address, upstream.dialect, prefix)
     key = _key(api_key, environment.get(f"{variable}_API_KEY"), prefix, f"{variable}_API_KEY")
     if key:
-        _must_belong(key, prefix, url)
+        _must_belong(key, prefix, endpoint.host)
     headers = _headers(key, upstream.dialect)
-    return Target(name=prefix, dialect=upstream.dialect, model=name, url=url, headers=headers)
+    return Target(name=prefix, dialect=upstream.dialect, model=name, address=endpoint, headers=headers)
 
 
 def _upstream(prefix: str, name: str, model: str, policy: Policy) -> Upstreamed:
@@ -115,15 +123,23 @@ def _unknown(model: str, policy: Policy) -> str:
     return f"{model!r} names no provider: write {known}, or name its server under 'upstreams' in the policy"
 
 
-def _endpoint(address: str, dialect: Dialect, model: str) -> str:
-    """Return the URL that takes the call; a query of *address* stays."""
+@lru_cache(maxsize=256)
+def _endpoint(address: str, dialect: Dialect, prefix: str) -> Address:
+    """Return the address that takes the call; a query of *address* stays.
+
+    Raises:
+        ValueError: it is none.
+    """
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{model!r}: the base_url is no http(s) address, such as {OFFICIAL_URLS[dialect]!r}")
+        raise ValueError(
+            f"{prefix!r}: its base_url is no http(s) address, such as {OFFICIAL_URLS[dialect]!r}"
+        )
     path = parts.path.rstrip("/")
     if dialect == "anthropic":
         path = path.removesuffix("/v1")
-    return urlunsplit(parts._replace(path=path + _PATHS[dialect], fragment=""))
+    url = urlunsplit(parts._replace(path=path + _PATHS[dialect], fragment=""))
+    return Address(url, parts.hostname, parts.port)
 
 
 def _key(given: str | None, found: str | None, prefix: str, variable: str) -> str | None:
@@ -143,13 +159,13 @@ def _key(given: str | None, found: str | None, prefix: str, variable: str) -> st
     return key
 
 
-def _must_belong(key: str, prefix: str, url: str) -> None:
+def _must_belong(key: str, prefix: str, host: str) -> None:
     """Refuse to send one provider's key to the other.
 
     Raises:
         ProviderMismatch: it is the other's. The message does not hold it.
     """
-    receiver = provider_of(_NO_POLICY, urlsplit(url).hostname or "", None) or prefix
+    receiver = provider_of(_NO_POLICY, host, None) or prefix
     if not key.startswith("sk-") or receiver not in OFFICIAL_URLS:
         return
     owner = provider_of_key(key)

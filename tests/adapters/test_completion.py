@@ -520,6 +520,8 @@ def test_a_reply_is_a_dict_that_copies_pickles_and_hides_its_content(gpt):
     for twin in (copy.copy(reply), copy.deepcopy(reply), pickle.loads(pickle.dumps(reply))):
         assert twin.choices[0].message.content == reply.choices[0].message.content
     assert type(reply.model_dump()["choices"][0]) is dict
+    assert "refusal" in reply.model_dump()["choices"][0]["message"]
+    assert "refusal" not in reply.model_dump(exclude_none=True)["choices"][0]["message"]
     assert "Hello" not in repr(reply) + repr(reply.choices) + str(reply.choices[0].message)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -384,3 +385,33 @@ def test_a_policy_that_is_wrong_sends_nothing(ask, gpt, double):
     with pytest.raises(PolicyError):
         ask(messages=HELLO, policy={"mood": "strict"}, **gpt)
     assert len(double.requests) == 0
+
+
+def test_a_stream_that_grows_past_what_was_held_is_cut_with_a_proper_end(where, double):
+    governing = engine(**BUDGET)
+    double.answer_with(lambda asked: "word " * 400)
+    admit = governing.admit
+
+    def admit_shortly(request, **kwargs):
+        """The provider takes no notice of ``max_tokens``: it is never told."""
+        call = admit(request, **kwargs)
+        call.request = call.request._replace(max_tokens=20)
+        return call
+
+    governing.admit = admit_shortly
+    chunks = list(completion(messages=HELLO, policy=governing, stream=True, **{**where, "max_tokens": 1000}))
+
+    assert chunks[-1].choices[0].finish_reason == "length"
+    assert len(chunks) < 60
+    assert spent(governing) > 0
+
+
+def test_a_stream_that_is_dropped_without_a_word_is_charged_what_was_held(where, double):
+    governing = engine(**BUDGET)
+    next(completion(messages=HELLO, policy=governing, stream=True, **where))
+    gc.collect()
+
+    whole_hold = price_of(where["model"].partition("/")[2]).cost(Usage(output_tokens=200))
+    completion(messages=HELLO, policy=governing, **where)  # whoever was abandoned is charged by the next call
+
+    assert spent(governing) > whole_hold

@@ -63,7 +63,7 @@ def target(model, environment=None, *, upstreams=None, **more):
     ],
 )
 def test_addresses_in_their_order(given, url):
-    assert target(given.pop("model"), given.pop("environment", None), **given).url == url
+    assert target(given.pop("model"), given.pop("environment", None), **given).address.url == url
 
 
 def test_a_models_own_name_may_hold_slashes():
