@@ -68,8 +68,9 @@ def _throughput(found: Found) -> Iterator[Row]:
 def _added(found: Found) -> Iterator[Row]:
     asked = (
         ("added to a call at one connection, p50", "p50_1_ms", 0.5),
-        ("added to the first token of a paced stream, p50", "paced_first_p50_ms", 1),
-        ("added to the first token of an unpaced stream, p50", "unpaced_first_p50_ms", 1),
+        ("added to the first event of a paced stream, p50", "paced_event_p50_ms", 1),
+        ("added to the text of the first token of a paced stream, p50", "paced_first_p50_ms", 1),
+        ("added to the text of the first token of an unpaced stream, p50", "unpaced_first_p50_ms", 1),
         ("added between tokens of a paced stream, mean", "paced_gap_mean_ms", 0.1),
         ("added between tokens of an unpaced stream, mean", "unpaced_gap_mean_ms", 0.1),
     )

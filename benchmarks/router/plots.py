@@ -23,7 +23,9 @@ def draw(found: Found, path: Path) -> None:
 
     panels = 4 + bool(found.flat)
     figure, axes = pyplot.subplots(panels, 1, figsize=(9, 2.4 * panels))
-    _bars(axes[0], found, {"16": "per_second_16", "64": "per_second_64"}, "requests/s, one core", "{:,.0f}")
+    throughput = {"16 connections": "per_second_16", "64 connections": "per_second_64"}
+    _bars(axes[0], found, throughput, "requests/s, one core", "{:,.0f}")
+    axes[0].set_ylim(bottom=10)
     latency = {
         "1 connection, p50": "p50_1_ms",
         "p99": "p99_1_ms",
@@ -31,8 +33,12 @@ def draw(found: Found, path: Path) -> None:
         "16, p99": "p99_16_ms",
     }
     _bars(axes[1], found, latency, "a call (ms)", "{:.2g}")
-    first = {"paced stream": "paced_first_p50_ms", "unpaced stream": "unpaced_first_p50_ms"}
-    _bars(axes[2], found, first, "first token, p50 (ms)", "{:.2g}")
+    first = {
+        "paced: first event": "paced_event_p50_ms",
+        "its first token's text": "paced_first_p50_ms",
+        "unpaced: first token's text": "unpaced_first_p50_ms",
+    }
+    _bars(axes[2], found, first, "a stream begins, p50 (ms)", "{:.2g}")
     gaps = {"paced, mean": "paced_gap_mean_ms", "paced, p99": "paced_gap_p99_ms"}
     _bars(axes[3], found, gaps, "between tokens (ms), sent 20 apart", "{:.4g}", logarithmic=False)
     if found.flat:
@@ -68,7 +74,7 @@ def _bars(
 def _memory(axes: Any, found: Found) -> None:
     for kind, samples in found.flat.items():
         axes.plot([calls for calls, _ in samples], [megabytes for _, megabytes in samples], label=kind)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.2 * max(megabytes for samples in found.flat.values() for _, megabytes in samples))
     axes.set_title(f"{IRON}: resident memory (MB) over calls made", fontsize=9, loc="left")
     axes.tick_params(labelsize=8)
     axes.legend(fontsize=7, loc="lower right", frameon=False)

@@ -38,12 +38,13 @@ _CALLS = {
     "memory after load (MB)": ("loaded_mb", ".0f"),
 }
 _STREAMS = {
-    "paced: first token, p50 (ms)": ("paced_first_p50_ms", ".2f"),
-    "gap, mean (ms)": ("paced_gap_mean_ms", ".3f"),
-    "gap, p99 (ms)": ("paced_gap_p99_ms", ".2f"),
-    "a token is there after, mean (ms)": ("paced_token_mean_ms", ".1f"),
-    "unpaced: first token, p50 (ms)": ("unpaced_first_p50_ms", ".2f"),
-    "gap, mean (ms) ": ("unpaced_gap_mean_ms", ".4f"),
+    "paced: first event, p50 (ms)": ("paced_event_p50_ms", ".2f"),
+    "text of the first token, p50 (ms)": ("paced_first_p50_ms", ".2f"),
+    "between tokens, mean (ms)": ("paced_gap_mean_ms", ".3f"),
+    "between tokens, p99 (ms)": ("paced_gap_p99_ms", ".2f"),
+    "a token's text is there after, mean (ms)": ("paced_token_mean_ms", ".1f"),
+    "unpaced: text of the first token, p50 (ms)": ("unpaced_first_p50_ms", ".2f"),
+    "between tokens, mean (ms) ": ("unpaced_gap_mean_ms", ".4f"),
     "all 64 tokens, p50 (ms)": ("unpaced_last_p50_ms", ".2f"),
 }
 

@@ -24,6 +24,8 @@ class Streamed:
     """When the caller held each token whole, in milliseconds since it asked."""
 
     arrived_ms: tuple[float, ...]
+    first_event_ms: float
+    """When anything of the reply's body was there; what is in between may send an event before it releases a text."""
 
     @property
     def first_ms(self) -> float:
@@ -55,7 +57,8 @@ class Reader:
         pieces = list(_pieces(response))
         if response.status != 200:
             raise LoadError(f"a stream was answered with status {response.status}")
-        return Streamed(tuple((moment - begin) * 1e3 for moment in _moments(pieces)))
+        moments = tuple((moment - begin) * 1e3 for moment in _moments(pieces))
+        return Streamed(moments, (pieces[0][0] - begin) * 1e3)
 
     def close(self) -> None:
         """Hang up."""
@@ -91,6 +94,7 @@ def summed_up(streams: list[Streamed]) -> dict[str, float]:
     """Return the figures of the report, in milliseconds."""
     gaps = [gap for stream in streams for gap in stream.gaps_ms]
     return {
+        "event_p50": statistics.median(stream.first_event_ms for stream in streams),
         "first_p50": statistics.median(stream.first_ms for stream in streams),
         "gap_mean": statistics.fmean(gaps),
         "gap_p50": statistics.median(gaps),
