@@ -31,6 +31,9 @@ CostBasis: TypeAlias = Literal["reported", "estimated", "held", "none"]
 
 _CHARACTERS_PER_TOKEN = 4
 """English prose has about four characters to a token (OpenAI, "What are tokens and how to count them?")."""
+_MOST_CHARACTERS_PER_TOKEN = 16
+"""What no reply has on average, though single tokens do: a run of spaces or dashes is one. A reply is cut only by what
+is certain, because a provider that keeps to ``max_tokens`` must never be."""
 
 
 class Settlement(NamedTuple):
@@ -90,7 +93,8 @@ class Call:
         """Whether a stream has brought more than was held for it, so that it must end now."""
         if self.hold is None or not self.engine.enforces or self.request.max_tokens is None:
             return False
-        return self._streamed_tokens() > self.request.max_tokens * self.request.choice_count
+        least = max(self._deltas, self._streamed_characters // _MOST_CHARACTERS_PER_TOKEN)
+        return least > self.request.max_tokens * self.request.choice_count
 
     def review(self, response: ModelResponse) -> tuple[str, ...] | None:
         """Return the reply's texts as the caller may see them; ``None`` where they stay as they are.
@@ -111,10 +115,12 @@ class Call:
         Raises:
             ContentBlocked: it may not be handed on.
         """
-        content = self.engine.content
+        content, said = self.engine.content, text.text
         try:
+            if not content.scanner.scan(said) and "<" not in said:
+                return said  # most texts: nothing is found, and no stand-in can be turned back
             seen, findings = review_text(
-                text.text,
+                said,
                 scanner=content.scanner,
                 action_of=content.actions.output if self.engine.enforces else content.flags,
                 vault=self.scope.vault,
@@ -123,7 +129,7 @@ class Call:
             )
         except Exception as error:  # noqa: BLE001 - whatever a detector throws, the policy decides
             self._not_reviewed(text.place, error)
-            return text.text
+            return said
         if findings:
             self._found([finding._replace(place=text.place) for finding in findings])
         return seen
@@ -135,9 +141,11 @@ class Call:
             ContentBlocked: the text may not be handed on.
         """
         self._streamed_characters += len(text)
-        self._deltas += 1
+        self._deltas += bool(text)
         window = self._windows.get(channel)
         if window is None:
+            if self.engine.content.idle and not self.scope.vault:
+                return text
             window = self._windows[channel] = self._window(channel)
         try:
             return window.push(text)

@@ -194,6 +194,11 @@ class PolicyEngine:
         """Tell whether the policy lets an endpoint pass that nobody here can read."""
         return any(fnmatch.fnmatchcase(path, pattern) for pattern in self.policy.access.endpoints)
 
+    @property
+    def limits_models(self) -> bool:
+        """Whether the policy lets only some models be asked."""
+        return self.enforces and self._allows_model is not None
+
     def allows_model(self, model: str) -> bool:
         """Tell whether the policy lets *model* be asked."""
         return not self.enforces or self._allows_model is None or self._allows_model(model)

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from iron_adapters.router.bodies import HungUp, read_body
 from iron_adapters.router.callers import Callers
 from iron_adapters.router.calls import Ask, Calls
-from iron_adapters.router.listing import Listing
+from iron_adapters.router.listing import AskModels, Listing
 from iron_adapters.router.paths import Paths, dialect_of
 from iron_adapters.router.problems import NotServed, answer_to
 from iron_adapters.router.protocol import REPLY
@@ -168,12 +168,9 @@ class Router:
             )
         if method != "GET":
             raise NotServed(405, "method_not_allowed", "models are asked for with GET")
-        only, model = asked
-        dialect: Dialect = dialect_of(raw_path, headers)
-        if model:
-            await reply.whole(await self._listing.one(dialect, only, model, offered))
-        else:
-            await reply.whole(await self._listing.all(dialect, only, offered))
+        query = scope["query_string"].decode("latin-1")
+        ask = AskModels(dialect_of(raw_path, headers), *asked, query, headers, offered)
+        await reply.whole(await self._listing.answer(ask))
 
     @asynccontextmanager
     async def _life(self, _app: Starlette) -> AsyncIterator[None]:

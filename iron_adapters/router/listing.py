@@ -1,26 +1,27 @@
-"""The models that can be had here: the lists of all upstreams as one, in the caller's dialect.
+"""The models that can be had here: what the upstreams list, as one list in the caller's dialect.
 
-Owns the shapes of both providers' lists and their translation. What the policy does not allow is not listed.
+Owns the shapes of both providers' lists and their translation. What one upstream says to a caller of its own dialect
+passes as it is; what the policy does not allow is not listed.
 """
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import orjson
 from pyreqwest.exceptions import PyreqwestError
 
-from iron_adapters.router.headers import towards
+from iron_adapters.router.headers import back, towards
 from iron_adapters.router.problems import NotServed
 from iron_adapters.router.reply import Answer
 from iron_adapters.router.sending import problem_of, read_whole, refuse_redirect, request_to
 from iron_policy.exceptions import IronError, UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pyreqwest.client import Client
 
@@ -34,111 +35,142 @@ _MOST_BYTES = 16 * 1024 * 1024
 _JSON = [(b"content-type", b"application/json")]
 
 
+class AskModels(NamedTuple):
+    """What a caller asks about models."""
+
+    dialect: Dialect
+    upstream: str | None
+    """The upstream that the path names, if it names one."""
+    model: str
+    """One model's name; empty for all."""
+    query: str
+    headers: Mapping[str, str]
+    offered: str | None
+
+
 class Listing:
     """Answers what models there are."""
 
     def __init__(self, engine: PolicyEngine, upstreams: Upstreams, keys: Keys, client: Client) -> None:
         self._engine, self._upstreams, self._keys, self._client = engine, upstreams, keys, client
 
-    async def all(self, dialect: Dialect, only: str | None, offered: str | None) -> Answer:
-        """Return the models of every upstream that can be asked, or of the one named *only*.
+    async def answer(self, ask: AskModels) -> Answer:
+        """Return the models of every upstream that can be asked, or what is known of one.
 
         Raises:
-            IronError: none of them could be asked.
+            IronError: nobody could be asked.
         """
-        asked = (
-            [self._upstreams.named(only)]
-            if only
-            else [each for each in self._upstreams if self._asks(each, offered)]
+        if ask.model:
+            return await self._one(ask)
+        asked = self._asked(ask)
+        found = await asyncio.gather(
+            *(self._ask(each, "/models", ask) for each in asked), return_exceptions=True
         )
-        found = await asyncio.gather(*(self._of(each, offered) for each in asked), return_exceptions=True)
-        lists = [each for each in found if isinstance(each, list)]
+        told = [(each, one) for each, one in zip(asked, found, strict=True) if isinstance(one, Answer)]
+        if (
+            len(told) == len(asked) == 1
+            and asked[0].dialect == ask.dialect
+            and not self._engine.limits_models
+        ):
+            return told[0][1]
+        lists = [_models(each, one) for each, one in told if one.status in _OK]
         if not lists:
-            raise next(
-                (error for error in found if isinstance(error, IronError)),
-                UpstreamError("no upstream can be asked for its models: none has a key"),
-            )
-        models = [model for each in lists for model in each if self._engine.allows_model(model["id"])]
-        return Answer(200, _JSON, orjson.dumps(_list(models, dialect)))
+            raise _why(found)
+        allowed = [
+            (each, model)
+            for each, models in lists
+            for model in models
+            if self._engine.allows_model(model["id"])
+        ]
+        models = [
+            model if each.dialect == ask.dialect else _in(ask.dialect, model, each) for each, model in allowed
+        ]
+        return Answer(200, _JSON, orjson.dumps(_list(models, ask.dialect)))
 
-    async def one(self, dialect: Dialect, only: str | None, model: str, offered: str | None) -> Answer:
-        """Return the model *model*.
-
-        Raises:
-            IronError: it could not be asked for.
-        """
-        upstream = self._upstreams.choose(dialect, model, only)
-        status, document = await self._ask(upstream, f"/models/{quote(model, safe='')}", offered)
-        if status not in _OK:
+    async def _one(self, ask: AskModels) -> Answer:
+        upstream = self._upstreams.choose(ask.dialect, ask.model, ask.upstream)
+        told = await self._ask(upstream, f"/models/{quote(ask.model, safe='')}", ask)
+        if upstream.dialect == ask.dialect:
+            return told
+        if told.status not in _OK:
             raise NotServed(
-                status, "model_not_found", f"{upstream.name!r} does not tell of this model ({status})"
+                told.status,
+                "model_not_found",
+                f"{upstream.name!r} does not tell of this model ({told.status})",
             )
-        return Answer(200, _JSON, orjson.dumps(_in(dialect, _read(document, upstream))))
+        return Answer(200, _JSON, orjson.dumps(_in(ask.dialect, _object(upstream, told.body), upstream)))
 
-    def _asks(self, upstream: Upstream, offered: str | None) -> bool:
-        return offered is not None or self._keys.has(upstream)
+    def _asked(self, ask: AskModels) -> Sequence[Upstream]:
+        if ask.upstream is not None:
+            return [self._upstreams.named(ask.upstream)]
+        return [each for each in self._upstreams if self._keys.has(each)]
 
-    async def _of(self, upstream: Upstream, offered: str | None) -> list[dict[str, Any]]:
-        status, document = await self._ask(upstream, "/models", offered)
-        models = document.get("data")
-        if status not in _OK or not isinstance(models, list):
-            raise UpstreamError(f"{upstream.name!r} does not list its models ({status})")
-        return [_read(model, upstream) for model in models if isinstance(model, dict) and "id" in model]
-
-    async def _ask(self, upstream: Upstream, path: str, offered: str | None) -> tuple[int, dict[str, Any]]:
-        key = await self._keys.key_for(upstream, offered)
-        query = "limit=1000" if upstream.dialect == "anthropic" and path == "/models" else ""
-        url = upstream.url(path, "", query)
+    async def _ask(self, upstream: Upstream, path: str, ask: AskModels) -> Answer:
+        same = upstream.dialect == ask.dialect
+        query = ask.query if same else "limit=1000" if upstream.dialect == "anthropic" else ""
+        headers = ask.headers if same else {}
+        key = await self._keys.key_for(upstream, ask.offered)
+        url = upstream.url(path, ask.model, query)
         try:
-            async with request_to(self._client, "GET", url, towards(upstream, key, {}), b"") as response:
+            async with request_to(self._client, "GET", url, towards(upstream, key, headers), b"") as response:
                 refuse_redirect(response)
-                document = orjson.loads(await read_whole(response, _MOST_BYTES))
+                body = await read_whole(response, _MOST_BYTES)
+                return Answer(response.status, back(response.headers.items()), body)
         except PyreqwestError as error:
             raise problem_of(error) from None
-        except orjson.JSONDecodeError:
-            raise UpstreamError(f"{upstream.name!r} answered no JSON about its models") from None
-        return response.status, document if isinstance(document, dict) else {}
 
 
-def _read(model: dict[str, Any], upstream: Upstream) -> dict[str, Any]:
-    """Return what both dialects say of a model."""
-    created = model.get("created")
-    if created is None and isinstance(written := model.get("created_at"), str):
-        created = _seconds(written)
-    return {
-        "id": str(model.get("id", "")),
-        "created": created if isinstance(created, int) else 0,
-        "owned_by": str(model.get("owned_by") or upstream.name),
-        "display_name": str(model.get("display_name") or model.get("id", "")),
-    }
+def _why(found: Sequence[object]) -> IronError:
+    """Return why nobody could be asked."""
+    for one in found:
+        if isinstance(one, IronError):
+            return one
+        if isinstance(one, BaseException):
+            raise one
+    return UpstreamError("no upstream lists its models: none has a key, or none answers")
 
 
-def _seconds(written: str) -> int:
+def _models(upstream: Upstream, told: Answer) -> tuple[Upstream, list[dict[str, Any]]]:
+    data = _object(upstream, told.body).get("data")
+    models = data if isinstance(data, list) else []
+    return upstream, [
+        model for model in models if isinstance(model, dict) and isinstance(model.get("id"), str)
+    ]
+
+
+def _object(upstream: Upstream, body: bytes) -> dict[str, Any]:
     try:
-        return int(datetime.fromisoformat(written).timestamp())
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise UpstreamError(f"{upstream.name!r} answered no JSON about its models") from None
+    return document if isinstance(document, dict) else {}
+
+
+def _in(dialect: Dialect, model: Mapping[str, Any], upstream: Upstream) -> dict[str, Any]:
+    """Return what the other dialect says of *model*."""
+    name = str(model.get("id", ""))
+    if dialect == "openai":
+        return {"id": name, "object": "model", "created": _seconds(model), "owned_by": upstream.name}
+    created = datetime.fromtimestamp(_seconds(model), UTC).isoformat().replace("+00:00", "Z")
+    return {"type": "model", "id": name, "display_name": name, "created_at": created}
+
+
+def _seconds(model: Mapping[str, Any]) -> int:
+    created = model.get("created")
+    if isinstance(created, int):
+        return created
+    try:
+        return int(datetime.fromisoformat(str(model.get("created_at"))).timestamp())
     except ValueError:
         return 0
 
 
-def _in(dialect: Dialect, model: Mapping[str, Any]) -> dict[str, Any]:
-    if dialect == "openai":
-        return {
-            "id": model["id"],
-            "object": "model",
-            "created": model["created"],
-            "owned_by": model["owned_by"],
-        }
-    created = datetime.fromtimestamp(model["created"], UTC).isoformat().replace("+00:00", "Z")
-    return {"type": "model", "id": model["id"], "display_name": model["display_name"], "created_at": created}
-
-
 def _list(models: list[dict[str, Any]], dialect: Dialect) -> dict[str, Any]:
-    data = [_in(dialect, model) for model in models]
     if dialect == "openai":
-        return {"object": "list", "data": data}
+        return {"object": "list", "data": models}
     ends = (
-        {"first_id": data[0]["id"], "last_id": data[-1]["id"]}
-        if data
+        {"first_id": models[0]["id"], "last_id": models[-1]["id"]}
+        if models
         else {"first_id": None, "last_id": None}
     )
-    return {"data": data, "has_more": False, **ends}
+    return {"data": models, "has_more": False, **ends}

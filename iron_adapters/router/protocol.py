@@ -63,7 +63,8 @@ class GuardedProtocol(HttpToolsProtocol):
                 timer.cancel()
         if self._task is None or self._task.done() or self.cycle.response_complete:
             return
-        reply = self.cycle.scope.get(REPLY)
+        scope: Any = self.cycle.scope
+        reply = scope.get(REPLY)
         self.loop.call_later(0 if reply is None else reply.read_on_seconds, self._task.cancel)
 
     def data_received(self, data: bytes) -> None:

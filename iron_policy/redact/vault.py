@@ -36,6 +36,10 @@ class Vault:
         self._values: dict[str, str] = {}
         self._tokens: dict[tuple[str, str], str] = {}
 
+    def __bool__(self) -> bool:
+        """Tell whether any token was given out, so that one may come back."""
+        return bool(self._values)
+
     def token_for(self, kind: str, value: str) -> str:
         """Return the token that stands for *value*, and remember the value."""
         known = self._tokens.get((kind, value))

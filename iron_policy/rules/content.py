@@ -116,11 +116,12 @@ class ContentJudge:
         self.flags: dict[str, Action] = dict.fromkeys(self.actions.output, "flag")
         """What monitor mode does to replies."""
         self._redact: dict[str, Action] = dict.fromkeys(self.actions.output, "redact")
-        self._idle = not self.actions.kinds() and not custom
+        self.idle = not self.actions.kinds() and not custom
+        """Whether the policy looks for nothing."""
 
     def judge(self, texts: Sequence[Text]) -> list[Finding]:
         """Return what the policy wants known of *texts* on their way in, with places."""
-        if self._idle:
+        if self.idle:
             return []
         # A long conversation is nearly all texts that were judged before: a look at each is all that those cost.
         clean = self.scanner.clean
