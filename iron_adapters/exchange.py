@@ -118,9 +118,11 @@ class Exchange:
             self._failed_here(error, sent=True)
             raise
 
-    def stream(self) -> StreamExchange:
-        """Return what turns a streamed reply into the one that the caller may see."""
-        return StreamExchange(self.call, self.codec.stream(self.call, self._wire))
+    def stream(self, *, in_blocks: bool = False) -> StreamExchange:
+        """Return what turns a streamed reply into the one that the caller may see; *in_blocks* for a translator."""
+        rewriter = self.codec.stream(self.call, self._wire)
+        rewriter.in_blocks = in_blocks
+        return StreamExchange(self.call, rewriter)
 
     def refused_by_provider(self, status: int) -> None:
         """End a call that the provider answered with an error; it bills none of those."""

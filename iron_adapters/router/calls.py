@@ -186,7 +186,7 @@ class _Sending:
 
     async def _pass_on(self, response: Response) -> None:
         """Review a stream and hand it on, piece by piece."""
-        stream = self._exchange.stream()
+        stream = self._exchange.stream(in_blocks=self._plan.translated is not None)
         pieces = self._pieces(response, stream)
         await self._reply.start(response.status, self._headers_back(response))
         try:

@@ -88,6 +88,7 @@ class ChatStream(StreamRewriter):
     def _rewrite_choice(self, choice: dict[str, Any]) -> tuple[bytes, bool]:
         number = number_at(choice, "index")
         self._seen[number] = None
+        ended = self._end_others(number, choice.get("delta")) if self.in_blocks and self._open else b""
         changed = self._rewrite_texts(number, choice)
         if not choice.keys() <= self._choice_keys:
             changed |= self._rewrite_rest(number, choice)
@@ -100,7 +101,16 @@ class ChatStream(StreamRewriter):
                 changed = True
         if changed and choice.get("logprobs"):
             choice["logprobs"] = None
-        return before, changed
+        return ended + before, changed
+
+    def _end_others(self, number: int, delta: Any) -> bytes:
+        """End the texts and calls of a choice that *delta* does not go on with, where it brings any."""
+        goes_on = {(number, key) for key in _texts_of(delta)} | {
+            (number, "tool_calls", number_at(call, "index", place)) for place, call in _calls_of(delta)
+        }
+        if not goes_on:
+            return b""
+        return self._close_all(key for key in list(self._open) if key[0] == number and key not in goes_on)
 
     def _rewrite_rest(self, number: int, choice: dict[str, Any]) -> bool:
         """Review what stands beside a delta. A message that grows from chunk to chunk is left out until its end."""
@@ -296,6 +306,19 @@ class ChatStream(StreamRewriter):
 
     def _choice(self, number: int, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
         return {"index": number, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+
+
+def _texts_of(delta: Any) -> list[str]:
+    if type(delta) is not dict:
+        return []
+    return [key for key, value in delta.items() if type(value) is str and value and key not in _SETTINGS]
+
+
+def _calls_of(delta: Any) -> list[tuple[int, dict[str, Any]]]:
+    calls = delta.get("tool_calls") if type(delta) is dict else None
+    if type(calls) is not list:
+        return []
+    return [(place, call) for place, call in enumerate(calls) if type(call) is dict]
 
 
 def _nested(field: str, text: str) -> dict[str, Any]:

@@ -61,6 +61,8 @@ class StreamRewriter(ABC):
         pending: whether the provider goes on without a listener, and bills what nobody here will see.
         model: the model that answered.
         in_json: whether the request asked for an answer in JSON.
+        in_blocks: whether the caller gets the texts one after the other, as a message's blocks: each ends where another
+            begins. Otherwise a text may go on behind another, and what is held back of it may come after that.
         output_characters: how many characters of text the model has sent.
         error: whether the provider reported an error within the stream.
         unsent: after a refusal, what had been released of the bytes fed last.
@@ -73,6 +75,7 @@ class StreamRewriter(ABC):
         self.input_usage: Usage | None = None
         self.pending = False
         self.in_json = False
+        self.in_blocks = False
         self.model: str | None = None
         self.output_characters = 0
         self.error = False
