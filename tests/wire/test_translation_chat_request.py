@@ -241,6 +241,10 @@ def test_what_an_assistant_refused_is_what_it_said():
     assert found[1]["content"] == [{"type": "text", "text": "No."}]
 
 
+def test_a_last_message_of_the_assistant_is_one_to_go_on_with():
+    assert blocks([*HI, {"role": "assistant", "content": "It is"}])[-1]["role"] == "assistant"
+
+
 def test_empty_messages_say_nothing():
     assert blocks(
         [
@@ -356,6 +360,7 @@ def test_a_part_without_an_equal_is_refused_by_name(part, param):
         ([{"role": "critic", "content": "hi"}], "messages[0].role"),
         ([{"role": "system", "content": "Be brief."}], "messages"),
         ([], "messages"),
+        ([*HI, {"role": "assistant", "content": "yes"}, {"role": "system", "content": "no"}], "messages[2].role"),
         ("hi", "messages"),
         (["hi"], "messages[0]"),
         ([{"role": "user", "content": 3}], "messages[0].content"),

@@ -51,7 +51,7 @@ def _error(status: int, document: dict[str, Any]) -> dict[str, Any]:
 
 def _code(kind: Any, message: str) -> str | None:
     """Return the codes that clients act on, and which Anthropic tells by its message only."""
-    if kind == "not_found_error" and message.startswith("model:"):
+    if kind == "not_found_error" and "model" in message:
         return "model_not_found"
     if kind == "invalid_request_error" and message.startswith("prompt is too long"):
         return "context_length_exceeded"

@@ -2,7 +2,8 @@
 
 Owns roles and order. System and developer messages, wherever they stand, become blocks of the one system prompt, in
 their order, as Anthropic's own endpoint for OpenAI's SDK has it
-(https://docs.claude.com/en/api/openai-sdk, "System / Developer message hoisting").
+(https://docs.claude.com/en/api/openai-sdk, "System / Developer message hoisting"). A last message of the assistant is
+one to go on with, as Anthropic has it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from iron_adapters.wire.translation.chat_fields import check_keys, expect, quote
 from iron_adapters.wire.translation.chat_parts import block_of, blocks_of, marked, text_block
 
 _MARKS = ("cache_control",)
+_INSTRUCTIONS = ("system", "developer")
 _ASSISTANT_KEYS = (
     "role",
     "content",
@@ -50,6 +52,11 @@ class Conversation:
             self._read(expect(message, dict, f"messages[{index}]", "an object"), f"messages[{index}]")
         if not self.messages:
             raise refuse("messages", "nobody but the system says anything; add a message of the user")
+        if self.messages[-1]["role"] == "assistant" and messages[-1].get("role") in _INSTRUCTIONS:
+            where = f"messages[{len(messages) - 1}].role"
+            raise refuse(
+                where, "Claude would go on with the assistant's words; end with a message of the user"
+            )
 
     @property
     def has_lost_thinking(self) -> bool:
@@ -61,7 +68,7 @@ class Conversation:
 
     def _read(self, message: dict[str, Any], place: str) -> None:
         role = message.get("role")
-        if role in ("system", "developer"):
+        if role in _INSTRUCTIONS:
             check_keys(message, ("role", "content", *_MARKS), place)
             self.system += self._texts_only(_with_mark(message, place), place)
         elif role == "user":
