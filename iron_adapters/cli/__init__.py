@@ -1,6 +1,6 @@
 """The command ``iron-runtime``.
 
-Owns the way in, and what is said where typer and rich are missing. The commands stand beside it, one to a file.
+Owns the way in, and what is said where an extra is missing. The commands stand beside it, one to a file.
 """
 
 from __future__ import annotations
@@ -8,6 +8,9 @@ from __future__ import annotations
 import sys
 
 __all__ = ["main"]
+
+_CLI = {"typer", "rich", "click"}
+_ROUTER = {"uvicorn", "starlette", "httptools", "pyreqwest"}
 
 
 def main() -> None:
@@ -18,6 +21,8 @@ def main() -> None:
         app()
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing not in {"typer", "rich", "click"}:
-            raise
-        sys.exit(f'iron-runtime needs {missing}: pip install "iron-adapters[cli]"')
+        if missing in _CLI:
+            sys.exit(f'iron-runtime needs {missing}: pip install "iron-adapters[cli]"')
+        if missing in _ROUTER:
+            sys.exit(f'iron-runtime --mode=router needs {missing}: pip install "iron-adapters[cli,router]"')
+        raise

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -36,23 +36,90 @@ def _tell_version(*, asked: bool) -> None:
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
-    mode: Annotated[str | None, typer.Option(help="What to be: router. Not in this version.")] = None,
-    port: Annotated[int, typer.Option(help="Where a router listens.", hidden=True)] = 8080,
     *,
+    mode: Annotated[str | None, typer.Option(help="What to be: router.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="Router: the policy; else of $IRON_POLICY, else built in.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Router: the address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Router: where to listen; 0 is any free port.")
+    ] = 8080,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Router: how many processes serve.")] = 1,
+    token: Annotated[
+        str | None,
+        typer.Option(help="Router: what callers send as API key. Better in $IRON_RUNTIME_TOKEN or a file."),
+    ] = None,
+    token_file: Annotated[Path | None, typer.Option(help="Router: the file with that token.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Router: the most it may spend, in USD.")] = None,
+    max_body_mb: Annotated[int, typer.Option(min=1, help="Router: the largest request, in MiB.")] = 64,
+    grace_seconds: Annotated[
+        int, typer.Option(min=0, help="Router: how long calls may go on after a signal to end.")
+    ] = 30,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Router: write a line for each request.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Router: say in JSON what it does.")] = False,
     told: Annotated[
         bool, typer.Option("--version", callback=lambda value: _tell_version(asked=value), is_eager=True)
     ] = False,
 ) -> None:
-    """Hold an agent's model calls to a policy."""
-    del port, told
-    if mode is not None:
+    """Hold an agent's model calls to a policy.
+
+    With --mode=router, be a server that speaks OpenAI's and Anthropic's APIs, until SIGTERM or Ctrl-C: calls under way
+    then end first, unless a second signal comes. Keys come from OPENAI_API_KEY, ANTHROPIC_API_KEY, and NAME_API_KEY for an
+    upstream of that name.
+    """
+    del told
+    if mode is None:
+        _refuse_routers_options(context)
+        if context.invoked_subcommand is None:
+            typer.echo(context.get_help())
+        return
+    if mode != "router" or context.invoked_subcommand is not None:
+        _refuse_mode(mode, context.invoked_subcommand)
+    from iron_adapters.cli.router import run_router
+    from iron_adapters.cli.router_options import RouterOptions
+
+    run_router(
+        RouterOptions(
+            policy=policy,
+            host=host,
+            port=port,
+            workers=workers,
+            token=token,
+            token_file=token_file,
+            budget=budget,
+            max_body_mb=max_body_mb,
+            grace_seconds=grace_seconds,
+            log_json=log_json,
+            as_json=as_json,
+        )
+    )
+
+
+def _refuse_mode(mode: str, command: str | None) -> NoReturn:
+    """Say what is wrong with a *mode*, and what to do instead."""
+    if mode == "router":
+        complain(f"--mode=router: a router takes no command; leave {command!r} out", code=2)
+    if mode == "control":
         complain(
-            f"--mode={mode}: this version has no router and no control plane yet; govern the agent in its own process: "
-            "iron-runtime run -- python agent.py",
+            "--mode=control: this version has no control plane yet; it has a router: iron-runtime --mode=router",
             code=2,
         )
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+    complain(f"--mode={mode}: there is no such mode; there is router: iron-runtime --mode=router", code=2)
+
+
+def _refuse_routers_options(context: typer.Context) -> None:
+    """Refuse what would be ignored without ``--mode=router``."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in {"mode", "told"} and source is not None and source.name == "COMMANDLINE":
+            option = "json" if name == "as_json" else name.replace("_", "-")
+            complain(
+                f"--{option}: stands here for a router; add --mode=router, or give it after the command",
+                code=2,
+            )
 
 
 @app.command(context_settings={"allow_interspersed_args": False})
