@@ -10,6 +10,7 @@ each under "supported models".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 Thinking: TypeAlias = Literal["none", "budget", "adaptive", "always"]
@@ -48,6 +49,7 @@ _FAMILIES: tuple[tuple[tuple[str, ...], Claude], ...] = (
 )
 
 
+@lru_cache(maxsize=256)
 def claude_of(model: str) -> Claude:
     """Return what *model* can be asked for; what stands before ``claude`` is a vendor's or a region's name."""
     name = model.lower()

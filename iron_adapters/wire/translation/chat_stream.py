@@ -59,6 +59,8 @@ class ChatStream:
         self._created = created
         self._parser = EventParser()
         self._heading: dict[str, Any] | None = None
+        self._before = b""
+        self._after = b'],"usage":null}\n\n' if asked.usage else b"]}\n\n"
         self._blocks: dict[Any, _Block] = {}
         self._counts = {"calls": 0, "thinking_blocks": 0, "annotations": 0, "citations": 0}
         self._length = 0
@@ -109,6 +111,7 @@ class ChatStream:
         message = document.get("message")
         message = message if type(message) is dict else {}
         self._heading = heading(message, self._created, "chat.completion.chunk")
+        self._before = b"data: " + dump(self._heading)[:-1] + b',"choices":['
         self._usage = overlaid({}, message.get("usage"))
         return self._chunk({"role": "assistant", "content": None, "refusal": None})
 
@@ -135,10 +138,7 @@ class ChatStream:
 
     def _chunk(self, delta: dict[str, Any], reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
-        said: dict[str, Any] = {**(self._heading or {}), "choices": [choice]}
-        if self._asked.usage:
-            said["usage"] = None
-        return write_event(dump(said))
+        return self._before + dump(choice) + self._after
 
     # -- its blocks ----------------------------------------------------------------------------------------
 
