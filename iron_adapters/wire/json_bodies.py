@@ -98,6 +98,8 @@ def keeps_every_string(raw: bytes, document: Any, what: str = "the body") -> boo
         written = orjson.dumps(document)
     except orjson.JSONEncodeError:
         raise WireError(f"{what} is nested too deeply: use at most 254 levels") from None
+    if written == raw:  # what SDKs write, compactly: far quicker than counting
+        return True
     quotes = raw.count(b'"')
     if b"\\" in raw and b"\\u0022" in raw:
         # Not those behind a backslash of their own: they are a word.
