@@ -20,6 +20,7 @@ from iron_adapters.wire.bodies import (
     limit_of,
     model_of,
     other_models,
+    plain_role,
     retry_count,
     role_of,
 )
@@ -162,6 +163,9 @@ def _walk_messages(texts: JsonTexts, messages: Any) -> None:
         place = f"messages[{index}]"
         if type(message) is not dict:
             texts.walk(messages, index, "user", place)
+            continue
+        if (plain := plain_role(message)) is not None:
+            texts.add(message, "content", plain, f"{place}.content")
             continue
         role = role_of(message, "user")
         for key, value in message.items():

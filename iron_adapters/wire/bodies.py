@@ -240,6 +240,14 @@ def is_role(value: Any) -> bool:
     return type(value) is str and value in _ROLES
 
 
+def plain_role(message: dict[str, Any]) -> Role | None:
+    """Return whose a message is that says nothing but one string, as most do; ``None`` for any other message."""
+    if len(message) != 2 or type(message.get("content")) is not str:  # noqa: PLR2004 - a role and a content
+        return None
+    role = message.get("role")
+    return _ROLES.get(role) if type(role) is str else None
+
+
 def role_of(message: Mapping[str, Any], default: Role) -> Role:
     """Return whose a message is; *default* where it says nothing that we know."""
     return _ROLES.get(str(message.get("role")), default)

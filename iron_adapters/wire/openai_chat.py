@@ -16,6 +16,7 @@ from iron_adapters.wire.bodies import (
     limit_of,
     model_of,
     other_models,
+    plain_role,
     retry_count,
     role_of,
 )
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _KNOWN_SETTINGS = frozenset({
-    "model", "stream", "stream_options", "temperature", "top_p", "n", "seed", "modalities", "audio", "logit_bias",
-    "tool_choice", "function_call", "reasoning_effort", "service_tier", "verbosity", "store", "logprobs",
+    "model", "max_completion_tokens", "max_tokens", "stream", "stream_options", "temperature", "top_p", "n", "seed",
+    "modalities", "audio", "logit_bias", "tool_choice", "function_call", "reasoning_effort", "service_tier", "verbosity", "store", "logprobs",
     "top_logprobs", "prompt_cache_retention", "prompt_cache_options", "parallel_tool_calls", "moderation",
 })  # fmt: skip
 REPLY_KEYS = frozenset({
@@ -115,12 +116,14 @@ def walk_messages(texts: JsonTexts, messages: Any) -> None:
         raise WireError("'messages' is no list")
     called: dict[str, str] = {}
     for index, message in enumerate(messages):
-        if type(message) is dict:
+        if type(message) is not dict:
+            texts.walk(messages, index, "user", f"messages[{index}]")
+        elif (plain := plain_role(message)) is not None and plain != "tool":
+            texts.add(message, "content", plain, f"messages[{index}].content")
+        else:
             role = role_of(message, "user")
             tool_name = _answered_tool(message, called) if role == "tool" else None
             walk_message(texts, message, role, f"messages[{index}]", tool_name, called=called)
-        else:
-            texts.walk(messages, index, "user", f"messages[{index}]")
 
 
 def _answered_tool(message: dict[str, Any], called: dict[str, str]) -> str | None:
