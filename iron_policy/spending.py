@@ -54,6 +54,8 @@ class Offer(NamedTuple):
     start: float
     end: float
     """From when until when all of them hold, in epoch seconds."""
+    is_known: bool
+    """Whether all of them are known."""
 
     @classmethod
     def of(cls, spans: Sequence[PriceSpan]) -> Offer:
@@ -65,7 +67,7 @@ class Offer(NamedTuple):
                 bounding = [kept for kept in bounding if not price.covers(kept)]
                 bounding.append(price)
         start, end = max(span.start for span in spans), min(span.end for span in spans)
-        return cls(prices, tuple(bounding), start, end)
+        return cls(prices, tuple(bounding), start, end, None not in prices)
 
     def bound(self, request: ModelRequest) -> int:
         """Return the most that *request* can cost, in nano-dollars."""
@@ -107,7 +109,7 @@ class Spending:
         if not accounts or not request.billed:
             return request, self.price_of(request.model, request.provider_name, request.service_tier), None
         offer = self._offer(request)
-        if not self._unpriced_allowed and None in offer.prices:
+        if not offer.is_known and not self._unpriced_allowed:
             return unknown_price(request)
         try:
             return request, offer.prices[0], self._ledger.reserve(accounts, offer.bound(request))
