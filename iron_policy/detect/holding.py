@@ -53,7 +53,12 @@ class Holding:
         tail = text[max(start, len(text) - LONGEST_OPEN) :]
         data = encode(tail)
         match = self._open.search(data)
-        held = 0 if match is None else len(data[match.span()[0] :].decode("utf-8", "surrogatepass"))
+        if match is None:
+            held = 0
+        elif len(data) == len(tail):
+            held = len(data) - match.span()[0]
+        else:
+            held = len(data[match.span()[0] :].decode("utf-8", "surrogatepass"))
         place = _start_of_groups(text, len(text) - held, start) if held else len(text)
         return max(start, min(place, len(text) - self._width))
 

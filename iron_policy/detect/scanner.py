@@ -72,7 +72,7 @@ class Scanner:
 
     def scan(self, text: str) -> list[Finding]:
         """Return what *text* holds, in order of place, without overlaps; offsets are in code points."""
-        folded = fold(text)
+        folded = None if text.isascii() else fold(text)
         plain = text if folded is None else folded.text
         found, _ = self._sweep.candidates(plain, 0, len(plain))
         if not found:
@@ -107,7 +107,7 @@ class Scanner:
         found, whole = self._sweep.candidates(text, start, frontier)
         if in_key and "PRIVATE_KEY" in self.kinds:
             found += private_keys.go_on(text, start)
-        findings = settle(text, found)
+        findings = settle(text, found) if found else found
         if not goes_on:
             whole += [(finding.start, finding.end) for finding in found]
             frontier = max(start, _uncut(frontier, [*whole, *standins_across(text, frontier)]))

@@ -95,14 +95,18 @@ class StreamWindow:
         if found:
             refuse_blocked(self._placed(found), self._action_of)
             self.findings += self._placed(found)
-        released = replaced(
-            self._text[before:frontier],
-            [f._replace(start=f.start - before, end=f.end - before) for f in found],
-            self._action_of,
-            self._vault,
-            between=self._between,
-            json_place=self._json_place,
-        )
+        released = self._text[before:frontier]
+        if found or self._json_place is not None:
+            released = replaced(
+                released,
+                [f._replace(start=f.start - before, end=f.end - before) for f in found],
+                self._action_of,
+                self._vault,
+                between=self._between,
+                json_place=self._json_place,
+            )
+        elif "<" in released:  # else no stand-in, as in nearly every piece
+            released = self._between(released)
         self._forget(frontier)
         return released
 
