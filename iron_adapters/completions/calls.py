@@ -79,9 +79,8 @@ class PreparedCall:
         """Put headers, body and timeout into a request."""
         builder = builder.headers(self.target.headers).body_bytes(self.governed.body)
         if stream:
-            builder = builder.streamed_read_buffer_limit(
-                0
-            )  # else events are kept until there are enough of them
+            # Without this limit of nothing, events are kept until there are enough of them.
+            builder = builder.streamed_read_buffer_limit(0)
         return builder if self.timeout is None else builder.timeout(timedelta(seconds=self.timeout))
 
     def completion(self, head: Head, body: bytes) -> Completion:

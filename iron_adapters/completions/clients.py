@@ -122,11 +122,15 @@ def _was_sent(error: PyreqwestError) -> bool:
 
 
 def _cause_of(error: PyreqwestError) -> str:
-    """Return what went wrong, in a few words; the first cause names the whole URL, which may hold a secret."""
-    return ": ".join([error.message, *_causes(error)[-1:]])
+    """Return what went wrong, in a few words.
+
+    The error's own words mislead: where no answer comes in time, they speak of a connection.
+    """
+    return (_causes(error) or [error.message])[-1]
 
 
 def _causes(error: PyreqwestError) -> list[str]:
+    """Return the causes from the outermost in, less the one that names the whole URL, which may hold a secret."""
     details = getattr(error, "details", None) or {}
     causes = [cause["message"] for cause in details.get("causes") or ()]
     return [cause for cause in causes if "url (" not in cause]

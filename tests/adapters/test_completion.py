@@ -14,6 +14,8 @@ import time
 from typing import get_type_hints
 
 import pytest
+
+pytest.importorskip("pyreqwest", reason="needs the extra iron-adapters[completion]")
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, completion_create_params
 
 from iron_adapters import acompletion, completion

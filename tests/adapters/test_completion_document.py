@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("pyreqwest", reason="needs the extra iron-adapters[completion]")
+
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "completion.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
 ADDRESS = "ana.silva@example.com"

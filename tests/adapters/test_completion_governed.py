@@ -7,6 +7,8 @@ import gc
 
 import pytest
 
+pytest.importorskip("pyreqwest", reason="needs the extra iron-adapters[completion]")
+
 from iron_adapters import acompletion, completion, install, protect_agent, uninstall
 from iron_adapters.marks import Mark, claimed, mark
 from iron_adapters.testing import cut_off, dropped, rate_limited, server_error, stalled

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest.importorskip("pyreqwest", reason="needs the extra iron-adapters[completion]")
+
 from iron_adapters import completion
 from iron_adapters.completions import ProviderError
 from iron_adapters.completions.targets import target_of
