@@ -154,6 +154,12 @@ def test_a_call_in_which_the_answer_was_cut_off_has_the_beginning_of_its_input(a
     assert said["content"][-1]["input"] == beginning
 
 
+@pytest.mark.parametrize("arguments", ["city: Paris", "[1, 2", '{"city": }'])
+def test_a_cut_off_call_that_does_not_begin_an_object_is_an_error(arguments):
+    with pytest.raises(WireError, match="arguments"):
+        message(completion({"tool_calls": [call(arguments)]}, finish_reason="length"))
+
+
 def test_calls_without_an_id_get_one_of_their_own():
     said = message(calling(call("{}", id=""), call("{}", id=None)))
 

@@ -414,6 +414,8 @@ IMPOSSIBLE = [
     ("[0].role", {"role": "tool", "content": "x"}),
     ("[0].name", {"role": "user", "content": "x", "name": "Ann"}),
     ("[0].content", {"role": "user"}),
+    ("[0].content", user()),
+    ("[0].content", assistant()),
     ("[0].content[0]", user("Hi")),
     ("[0].content[0].type", user({"type": "hologram"})),
     ("[0].content[0].type", user({})),

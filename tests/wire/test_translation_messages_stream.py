@@ -110,6 +110,25 @@ def test_pieces_of_calls_that_come_in_turns_become_one_block_after_the_other():
     ]
 
 
+def test_a_call_that_waits_for_another_may_have_no_arguments():
+    found = streamed(
+        stream(
+            call_piece(0, '{"city"', name="weather"),
+            call_piece(1, "", name="now"),
+            call_piece(0, ': "Paris"}'),
+            reason="tool_calls",
+        )
+    )
+
+    assert [block["input"] for block in joined(found)["content"]] == [{"city": "Paris"}, {}]
+
+
+def test_a_blank_behind_the_end_of_a_call_says_nothing():
+    found = streamed(stream(call_piece(0, "{}", name="now"), {"content": "Wait"}, call_piece(0, " ")))
+
+    assert [block["type"] for block in joined(found)["content"]] == ["tool_use", "text"]
+
+
 def test_calls_that_a_server_gives_one_index_stay_apart():
     first = call_piece(0, "{}", name="a", id="call_a")
     second = call_piece(0, "{}", name="b", id="call_b")

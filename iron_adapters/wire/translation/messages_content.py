@@ -56,6 +56,8 @@ def _turn(message: Fields) -> list[dict[str, Any]]:
     role = message.take("role")
     content = message.take("content")
     place = f"{message.place}.content"
+    if content == []:
+        message.wrong("content", "says nothing: leave the message out")
     if role == "user":
         said = _user(content, place)
     elif role == "assistant":
