@@ -62,6 +62,16 @@ def choice_count_of(count: Any) -> int:
     return count if type(count) is int and count > 0 else 1
 
 
+def wants_json(kwargs: Mapping[str, Any]) -> bool:
+    """Tell whether a call asks for its content as JSON."""
+    output = kwargs.get("output_config")
+    return bool(
+        kwargs.get("response_format")
+        or kwargs.get("output_format")
+        or (isinstance(output, dict) and output.get("format"))
+    )
+
+
 def input_tokens_bound(
     provider_name: str,
     model: str,

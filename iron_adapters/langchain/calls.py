@@ -9,11 +9,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from iron_adapters.call_keywords import wants_json
 from iron_adapters.langchain.chunks import ChunkReview
 from iron_adapters.langchain.pieces import ends_of
 from iron_adapters.langchain.rebinding import ANSWERS
 from iron_adapters.langchain.replies import Reply
-from iron_adapters.langchain.requests import LIMITS, wants_json
+from iron_adapters.langchain.requests import LIMITS
 from iron_adapters.marks import claimed
 from iron_adapters.wrapped_calls import ended_on_error, reviewed
 from iron_adapters.wrapped_streams import streamed

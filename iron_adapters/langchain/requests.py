@@ -74,13 +74,3 @@ def _spread(params: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(entries := params.get(name), dict):
             spread |= entries
     return spread
-
-
-def wants_json(kwargs: Mapping[str, Any]) -> bool:
-    """Tell whether a call asks for its content as JSON."""
-    output = kwargs.get("output_config")
-    return bool(
-        kwargs.get("response_format")
-        or kwargs.get("output_format")
-        or (isinstance(output, dict) and output.get("format"))
-    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from iron_adapters.call_keywords import wants_json
 from iron_adapters.llama_index.calls import GovernedCall
 from iron_adapters.llama_index.messages import Prompt
 from iron_adapters.llama_index.requests import (
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from iron_adapters.llama_index.stand_in import StandIn
     from iron_adapters.resolve import Governor
     from iron_policy.call import Call
-
-_ASKS_FOR_JSON = ("response_format", "output_format")
 
 
 class Asked:
@@ -77,8 +76,7 @@ class Asked:
         request = request_of(provider_name, params_of(llm, kwargs), prompt, stream=stream)
         engine, scope = self._claim = acting
         call = engine.admit(request, scope=scope)
-        in_json = any(kwargs.get(name) for name in _ASKS_FOR_JSON)
-        self._governed = GovernedCall(call, answers=answers, in_json=in_json)
+        self._governed = GovernedCall(call, answers=answers, in_json=wants_json(kwargs))
         with ended_on_error(call):
             self._alter(call, prompt)
             with self.acting():

@@ -715,6 +715,23 @@ def test_claude_on_bedrock_or_vertex_is_not_taken_for_one_on_the_wire(double):
     assert len(double.requests) == 0
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_that_claude_was_asked_for_as_json_stays_json_when_values_return(double, streamed):
+    double.answer_with(lambda asking: json.dumps({"name": asking.user_text}))
+    engine = engine_of(safety={"custom": [{"kind": "NICK", "pattern": r'N"\w+"', "action": "tokenize"}]})
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    wanted = {"format": {"type": "json_schema", "schema": {**schema, "additionalProperties": False}}}
+    llm = IronLLM.wrap(claude(double), engine)
+
+    if streamed:
+        reply = list(llm.stream_chat(asked('N"Jo"'), output_config=wanted))[-1]
+    else:
+        reply = llm.chat(asked('N"Jo"'), output_config=wanted)
+
+    assert 'N"Jo"' not in double.requests.last.text
+    assert json.loads(reply.message.content) == {"name": 'N"Jo"'}
+
+
 def test_a_prediction_is_asked_for_as_the_model_asks_for_it(double):
     class Letter(BaseModel):
         """Write a letter."""
