@@ -1,0 +1,29 @@
+"""A router in front of the provider double."""
+
+import pytest
+
+from iron_adapters.router import LlmRouter
+
+KEYS = {"openai": "sk-test-router", "anthropic": "sk-ant-test-router"}
+
+
+@pytest.fixture
+def routed(double):
+    """Return a router with keys of both providers; what it is given goes to its constructor. All are stopped at the end."""
+    running = []
+
+    def start(api_key=None, **settings):
+        settings.setdefault("provider_key", KEYS)
+        upstreams = {"openai": double.openai_url, "anthropic": double.anthropic_url}
+        settings["upstreams"] = {**upstreams, **settings.get("upstreams", {})}
+        running.append(LlmRouter(api_key, **settings))
+        return running[-1]
+
+    yield start
+    for router in running:
+        router.stop()
+
+
+@pytest.fixture
+def router(routed):
+    return routed()
