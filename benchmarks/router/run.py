@@ -1,6 +1,6 @@
 """Measure the router beside LiteLLM's proxy, Portkey's gateway and nginx; write ``benchmarks/results/router.*``.
 
-python benchmarks/router/run.py [--quick] [--flat] [--only NAME] [--runtime PATH] [--results FOLDER]
+python benchmarks/router/run.py [--quick] [--runs 3] [--flat] [--only NAME] [--runtime PATH] [--results FOLDER]
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> int:
     if lacking:
         print(f"Nothing can be measured without it: apt-get install {' '.join(lacking)}", file=sys.stderr)
         return 2
-    plan = Plan.quick() if asked.quick else Plan()
+    plan = Plan.quick() if asked.quick else Plan(runs=asked.runs)
     cores = Cores.pick()
     chosen = _chosen(asked.only, asked.runtime)
     about = setting(chosen, cores, plan)
@@ -61,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="one short run each: whether all works, no figures"
     )
+    parser.add_argument("--runs", type=int, default=3, help="how often each is visited (default 3)")
     parser.add_argument(
         "--flat", action="store_true", help="200,000 more calls through ours, twice, weighing it"
     )

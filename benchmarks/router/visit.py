@@ -73,6 +73,7 @@ def visit(contender: Contender, ports: Providers, cores: Cores, plan: Plan) -> d
         figures["idle_mb"] = _settled_mb(server)
         figures |= _driven(server, contender.headers(ports.whole), folder, plan)
         if isinstance(contender, Iron):
+            _check_record(folder, sum(figures[f"requests_{connections}"] for connections in CONNECTIONS))
             figures |= _driven_with_findings(server, contender.headers(ports.whole), folder, plan)
         figures["loaded_mb"] = server.resident_mb()
     with started(contender, ports.streams, cores, streams=True) as (server, _):
@@ -120,6 +121,13 @@ def _check(port: int, headers: dict[str, str]) -> None:
         raise LoadError("the first call was answered with another text than the provider's")
 
 
+def _check_record(folder: Path, calls: float) -> None:
+    with (folder / "audit.jsonl").open("rb") as record:
+        lines = sum(1 for _ in record)
+    if lines < calls:
+        raise LoadError(f"{calls:.0f} calls were answered, and the record on disk has only {lines} lines")
+
+
 def _expected() -> str:
     return str(json.loads(REPLY)["choices"][0]["message"]["content"])
 
@@ -137,6 +145,7 @@ def _driven(server: Served, headers: dict[str, str], folder: Path, plan: Plan) -
         counted = _load(server.port, headers, folder, connections=connections, seconds=plan.seconds)
         busy, took = server.cpu_seconds() - busy, time.monotonic() - begin
         figures |= _figures(counted, connections)
+        figures[f"requests_{connections}"] = counted.requests
         figures[f"core_share_{connections}"] = busy / took
         figures[f"cpu_us_{connections}"] = 1e6 * busy / counted.requests
     return figures
