@@ -85,3 +85,19 @@ def test_a_piece_is_not_held_back_longer_than_its_block(begin):
 
     assert [event["type"] for event in events(out)][-2:] == ["content_block_stop", "content_block_start"]
     assert "".join(event["delta"]["text"] for event in events(out) if "delta" in event) == "Write to bob"
+
+
+@pytest.mark.parametrize(
+    "deltas",
+    [[], [{"content": "Hi"}], [call_piece(0, '{"to": "Ann", "no', name="send")]],
+    ids=["nothing", "text", "call"],
+)
+def test_a_stream_that_a_budget_cuts_ends_as_at_the_limit(begin, deltas):
+    asked, exchange = begin()
+    rewriter, back = exchange.codec.stream(exchange.call, exchange._wire), asked.stream()
+
+    out = back.feed(rewriter.feed(b"".join(map(chunk, deltas))) + rewriter.cut()) + back.finish()
+
+    found = events(out)
+    assert found[-2]["delta"]["stop_reason"] == "max_tokens"
+    assert found[-1]["type"] == "message_stop"

@@ -161,9 +161,17 @@ def test_a_cut_off_call_that_does_not_begin_an_object_is_an_error(arguments):
 
 
 def test_calls_without_an_id_get_one_of_their_own():
-    said = message(calling(call("{}", id=""), call("{}", id=None)))
+    names = [
+        [
+            block["id"]
+            for block in message(calling(call("{}", id=""), call("{}", id=None), id=name))["content"]
+        ]
+        for name in ("chatcmpl-1", "chatcmpl-" + "x" * 40)
+    ]
 
-    assert [block["id"] for block in said["content"]] == ["toolu_chatcmpl-1_0", "toolu_chatcmpl-1_1"]
+    assert names[0] == ["toolu_chatcmpl-1_0", "toolu_chatcmpl-1_1"]
+    assert len({*names[0], *names[1]}) == 4
+    assert max(map(len, names[1])) <= 40
 
 
 @pytest.mark.parametrize(

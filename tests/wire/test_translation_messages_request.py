@@ -148,6 +148,7 @@ REFUSED = [
     ("thinking.type", {"thinking": {"type": "disabled"}, "output_config": {"effort": "low"}}),
     ("output_config.effort", {"output_config": {"effort": "some"}}),
     ("output_config.task_budget", {"output_config": {"task_budget": {"type": "tokens", "total": 9}}}),
+    ("output_config.format", {"output_config": {"format": DAY}, "output_format": DAY}),
     ("output_config.format.type", {"output_config": {"format": {"type": "regex"}}}),
     ("reasoning_effort", {"reasoning_effort": "low", "output_config": {"effort": "low"}}),
     ("tools", {"tools": {}}),

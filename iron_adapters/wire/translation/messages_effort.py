@@ -56,7 +56,10 @@ def _output(request: Fields) -> tuple[str | None, dict[str, Any]]:
     effort, said = None, _form(request, "output_format")
     if (output := request.fields("output_config")) is not None:
         effort = output.choice("effort", _EFFORTS)
-        said |= _form(output, "format")
+        form = _form(output, "format")
+        if form and said:
+            output.refuse("format", "it is said twice: leave out output_format")
+        said |= form
         output.done()
     return effort, said
 

@@ -24,6 +24,8 @@ THINKING_KEYS = ("reasoning_content", "reasoning")
 NO_SIGNATURE = ""
 """Only Anthropic signs thinking. A block without a signature is one that it would not take back."""
 _NO_USAGE = {"input_tokens": 0, "output_tokens": 0}
+_ID_CHARACTERS = 24
+"""OpenAI takes ids of calls back with up to forty characters."""
 _CUT_OFF = frozenset({"max_tokens", "refusal"})
 
 
@@ -142,7 +144,7 @@ def input_of(arguments: str, stop_reason: str) -> dict[str, Any]:
 def call_id(call: dict[str, Any], number: int, message_id: str) -> str:
     """Return a call's id; one made of the message's where the server gives none."""
     name = call.get("id")
-    return name if type(name) is str and name else f"toolu_{message_id}_{number}"
+    return name if type(name) is str and name else f"toolu_{message_id[-_ID_CHARACTERS:]}_{number}"
 
 
 def _beginning_of(arguments: bytes) -> Any:
