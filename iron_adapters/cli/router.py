@@ -12,7 +12,7 @@ from iron_adapters.background_server import bound
 from iron_adapters.cli.complaint import complain
 from iron_adapters.cli.router_options import CannotServe
 from iron_adapters.cli.router_report import Report, started
-from iron_adapters.providers import ProviderMismatch
+from iron_adapters.providers import OFFICIAL_URLS, ProviderMismatch
 from iron_adapters.resolve import engine_for
 from iron_adapters.router.app import Limits, Router, Setting
 from iron_adapters.router.assembly import router_account, upstreams_for
@@ -28,11 +28,12 @@ from iron_policy.exceptions import PolicyError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from iron_adapters.cli.router_options import RouterOptions
     from iron_adapters.router.keys import Keys
     from iron_adapters.router.upstreams import Upstreams
+    from iron_policy.budget import Account
 
 _CANNOT = 2
 _FAILED = 1
@@ -75,12 +76,8 @@ def prepared(options: RouterOptions, environment: Mapping[str, str]) -> Prepared
     options.refuse_divided(engine.policy)
     token = options.token_from(environment)
     scope = engine.scope(counts_loops=False)
-    try:
-        keys = keys_in(environment, {**engine.policy.upstreams, "openai": "", "anthropic": ""})
-        if options.budget is not None:
-            scope.account = router_account(options.budget)
-    except ValueError as error:
-        raise CannotServe(str(error)) from None
+    scope.account = _account(options)
+    keys = _own_keys(environment, {*engine.policy.upstreams, *OFFICIAL_URLS})
     upstreams = upstreams_for(engine.policy, {}, keys)
     setting = Setting(
         engine=engine,
@@ -92,6 +89,22 @@ def prepared(options: RouterOptions, environment: Mapping[str, str]) -> Prepared
         log=RequestLog() if options.log_json else None,
     )
     return Prepared(setting, frozenset(keys))
+
+
+def _account(options: RouterOptions) -> Account | None:
+    if options.budget is None:
+        return None
+    try:
+        return router_account(options.budget)
+    except ValueError as error:
+        raise CannotServe(f"--budget: {error}") from None
+
+
+def _own_keys(environment: Mapping[str, str], upstream_names: Iterable[str]) -> dict[str, str]:
+    try:
+        return keys_in(environment, sorted(upstream_names))
+    except ValueError as error:
+        raise CannotServe(str(error)) from None
 
 
 def _keys(own: Mapping[str, str], upstreams: Upstreams, token: str | None) -> Keys:

@@ -121,12 +121,20 @@ def test_a_record_is_intact_until_somebody_changes_it(iron_runtime, record):
     assert json.loads(out)["chains"][0]["fault"]["kind"] == "changed"
 
 
-def test_router_mode_is_refused_in_so_many_words(iron_runtime):
-    code, _, err = iron_runtime("--mode=router", "--port=8080")
+def test_modes_that_are_not_there_are_refused_in_so_many_words(iron_runtime):
+    code, _, err = iron_runtime("--mode=control", "--port=8080")
 
     assert code == 2
-    assert "no router" in err
-    assert "iron-runtime run" in err
+    assert "no control plane yet" in err
+    assert "there is no such mode" in iron_runtime("--mode=routr")[2]
+
+
+def test_an_option_of_the_router_is_not_ignored_where_there_is_none(iron_runtime):
+    code, _, err = iron_runtime("--port=8080", "run", "--", "true")
+
+    assert code == 2
+    assert "--port: stands here for a router; add --mode=router" in err
+    assert "leave 'scan' out" in iron_runtime("--mode=router", "scan")[2]
 
 
 def test_without_a_command_it_helps_and_tells_its_version(iron_runtime):
