@@ -6,11 +6,11 @@ Knows no wire format: seams list the texts and put the answers back.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from iron_policy.call_ids import new_call_id
 from iron_policy.exceptions import ContentBlocked
 from iron_policy.messages import Usage
 from iron_policy.redact import StreamWindow, review_text
@@ -51,7 +51,7 @@ class Call:
     """An admitted call: what may be sent, and the review of what comes back."""
 
     def __init__(self, engine: PolicyEngine, request: ModelRequest, scope: Scope) -> None:
-        self.id = os.urandom(16).hex()
+        self.id = new_call_id()
         self.engine = engine
         self.scope = scope
         self.asked = request
