@@ -115,6 +115,8 @@ class Exchange:
                 wire.rewrite(texts)
             return wire.body()
         except BaseException as error:
+            if isinstance(error, PolicyDenied):
+                error.of_reply = True
             self._failed_here(error, sent=True)
             raise
 
@@ -129,7 +131,13 @@ class Exchange:
         self.call.fail(str(status), sent=False, provider_at_fault=status in _AT_FAULT or status == _TOO_MANY)
 
     def broke(self, error: BaseException, *, sent: bool) -> None:
-        """End a call whose reply never came."""
+        """End a call whose reply never came.
+
+        A refusal by a policy further in says itself whether anything was sent, and is no fault of the provider.
+        """
+        if isinstance(error, PolicyDenied):
+            self._failed_here(error, sent=error.of_reply)
+            return
         self.call.fail(type(error).__name__, sent=sent, provider_at_fault=isinstance(error, Exception))
 
     def _outgoing(self) -> bytes:
@@ -172,7 +180,9 @@ class StreamExchange:
             return b""
         try:
             released = self._rewriter.feed(data)
-        except (PolicyDenied, WireError):
+        except (PolicyDenied, WireError) as error:
+            if isinstance(error, PolicyDenied):
+                error.of_reply = True
             self.close()
             raise
         if self._call.cut_due:

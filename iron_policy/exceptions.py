@@ -82,10 +82,12 @@ class PolicyDenied(IronError):  # noqa: N818 - a verdict, and a promised name
         reason: why, in one sentence, without any content.
         findings: what was found, with kinds and places but no text.
         call_id: the call in the audit record.
+        of_reply: whether it speaks of a reply, which the provider bills; else nothing was sent.
     """
 
     status_code = 403
     code = "policy_denied"
+    of_reply = False
 
     def __init__(
         self, reason: str, *, findings: tuple[Finding, ...] = (), call_id: str | None = None

@@ -8,16 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import (
-    ConnectError,
-    ConnectTimeoutError,
-    PoolTimeoutError,
-    PyreqwestError,
-    RequestTimeoutError,
-)
+from pyreqwest.exceptions import BuilderError, PoolTimeoutError, PyreqwestError, RequestTimeoutError
 
 from iron_adapters.router.problems import TimedOut
 from iron_policy.exceptions import UpstreamError, WireError
@@ -28,7 +22,8 @@ if TYPE_CHECKING:
     from pyreqwest.request import StreamRequest
     from pyreqwest.response import Response
 
-_NOT_SENT: Final = (ConnectError, ConnectTimeoutError, PoolTimeoutError)
+_NOT_CONNECTED: Final = "client error (Connect)"
+"""What reqwest names as the cause where there was no connection."""
 _OK: Final = range(200, 300)
 _REDIRECTS: Final = range(300, 400)
 _EVENT_STREAM: Final = "text/event-stream"
@@ -134,9 +129,15 @@ def refuse_redirect(response: Response) -> None:
         )
 
 
-def was_sent(error: BaseException) -> bool:
-    """Tell whether the provider may have worked on a request that ended in *error*."""
-    return not isinstance(error, _NOT_SENT)
+def was_sent(error: PyreqwestError) -> bool:
+    """Tell whether the provider may have worked on a request that ended in *error*.
+
+    The type does not tell: a connection that the provider closes instead of an answer is a ``ConnectError`` too.
+    """
+    if isinstance(error, (PoolTimeoutError, BuilderError)):
+        return False
+    details: Any = getattr(error, "details", None) or {}
+    return all(cause["message"] != _NOT_CONNECTED for cause in details.get("causes") or ())
 
 
 def problem_of(error: PyreqwestError) -> UpstreamError:
