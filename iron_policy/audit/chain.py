@@ -71,7 +71,7 @@ class Chain:
         }
         body = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
         digest = digest_of(body, self._key)
-        return b'%b%b",%b\n' % (_HEAD, digest.encode(), body[1:]), digest
+        return b"".join((_HEAD, digest.encode(), b'",', body[1:], b"\n")), digest
 
     def accept(self, digest: str) -> None:
         """Take it that the line with this hash has been written."""
