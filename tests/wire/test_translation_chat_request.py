@@ -468,6 +468,7 @@ def test_one_call_at_a_time_is_said_with_the_choice(choice, expected):
             "tool_choice.type",
         ),
         ({"tool_choice": "required"}, "tool_choice"),
+        ({"model": "claude-opus-5-5", "tools": [WEATHER], "tool_choice": "required"}, "tool_choice"),
     ],
 )
 def test_a_tool_without_an_equal_is_refused_by_name(fields, param):
@@ -510,6 +511,7 @@ def test_text_is_the_format_that_answers_have_anyway():
     ("fields", "param"),
     [
         ({"response_format": {"type": "json_object"}, "reasoning_effort": "low"}, "response_format"),
+        ({"response_format": {"type": "json_object"}, "model": "claude-opus-5-5"}, "response_format"),
         ({"response_format": {"type": "grammar"}}, "response_format.type"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
         ({"model": PLAIN, "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "array"}}}},
@@ -554,7 +556,11 @@ def test_a_format_without_an_equal_is_refused_by_name(fields, param):
          {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}, "max_tokens": 20480}),
         ({"model": NEWEST, "reasoning_effort": "max", "max_tokens": 5000},
          {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}, "max_tokens": 5000}),
-        ({"model": NEWEST, "reasoning_effort": "none"}, {"thinking": {"type": "disabled"}}),
+        ({"model": "claude-opus-5", "reasoning_effort": "none"}, {"thinking": {"type": "disabled"}, "max_tokens": 4096}),
+        ({"model": "claude-sonnet-5-5", "reasoning_effort": "none"}, {"thinking": {"type": "between_tools"}}),
+        ({"model": "claude-opus-5", "thinking": {"type": "disabled"}}, {"max_tokens": 4096}),
+        ({"model": "claude-opus-5-5", "response_format": LOOSE},
+         {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}),
         ({"model": NEWEST, "reasoning_effort": "low", "tools": [WEATHER], "tool_choice": "required"},
          {"output_config": {"effort": "low"}, "max_tokens": 4096}),
         ({"model": NEWEST, "reasoning_effort": "low", "response_format": STRICT},
@@ -562,6 +568,8 @@ def test_a_format_without_an_equal_is_refused_by_name(fields, param):
         ({"model": "claude-opus-4-5", "reasoning_effort": "medium"},
          {"thinking": {"type": "enabled", "budget_tokens": 8192}, "output_config": {"effort": "medium"}}),
         ({"model": "claude-fable-5"}, {"max_tokens": 20480}),
+        ({"model": "claude-opus-5"}, {"max_tokens": 20480}),
+        ({"model": "us.anthropic.claude-haiku-4-5"}, {"max_tokens": 4096}),
     ],
 )  # fmt: skip
 def test_a_setting_becomes_its_equal(fields, expected):

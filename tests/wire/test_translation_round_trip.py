@@ -40,13 +40,17 @@ REFUSED_PARTS = {
 """How many say what cannot be left out."""
 
 
+CLAUDE = "claude-opus-4-8"
+"""What is asked in place of OpenAI's models, since what can be said depends on the model."""
+
+
 def is_chat(name):
     return name.startswith("openai-chat_completions")
 
 
 def without_what_is_refused(one):
     """Return the request less each field that a refusal names, those fields, and the way there."""
-    document, left_out = json.loads(one.request_body), []
+    document, left_out = {**json.loads(one.request_body), "model": CLAUDE}, []
     while True:
         try:
             return document, left_out, chat_to_messages(json.dumps(document).encode())

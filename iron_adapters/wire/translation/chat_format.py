@@ -62,7 +62,7 @@ def _by_schema(wanted: Any, document: dict[str, Any], claude: Claude, tools: lis
     if schema is None:
         schema = {"type": "object"}
     expect(schema, dict, f"{place}.schema", "a JSON Schema")
-    if claude.structured and (wanted.get("strict") or tools or _thinks(document, claude)):
+    if claude.structured and (wanted.get("strict") or tools or not _can_be_forced(document, claude)):
         return Format(output={"type": "json_schema", "schema": schema})
     if schema.get("type", "object") != "object":
         raise refuse(f"{place}.schema", "this model answers in objects only; wrap it into one")
@@ -76,7 +76,7 @@ def _answer_tool(
     claude: Claude,
     tools: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    if _thinks(document, claude):
+    if not _can_be_forced(document, claude):
         raise refuse(
             "response_format", "a model that thinks cannot be made to answer so; use a strict 'json_schema'"
         )
@@ -89,12 +89,12 @@ def _answer_tool(
     return {"name": name, "description": description, "input_schema": schema}
 
 
-def _thinks(document: dict[str, Any], claude: Claude) -> bool:
-    """Tell whether the model thinks before it answers, and can therefore not be made to call a tool."""
+def _can_be_forced(document: dict[str, Any], claude: Claude) -> bool:
+    """Tell whether the model can be made to call a tool, which it cannot while it is asked to think."""
     thinking = document.get("thinking")
     if type(thinking) is dict and thinking.get("type") != "disabled":
-        return True
-    return claude.thinking == "always" or document.get("reasoning_effort") not in (None, "none")
+        return False
+    return claude.forced and document.get("reasoning_effort") in (None, "none")
 
 
 def with_answer_tool(

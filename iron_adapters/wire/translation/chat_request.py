@@ -12,7 +12,7 @@ from typing import Any
 from iron_adapters.wire.bodies import model_of
 from iron_adapters.wire.json_bodies import dump, load_request, restore_long_integers
 from iron_adapters.wire.translation import chat_settings, chat_tools
-from iron_adapters.wire.translation.chat_fields import PASSED, check_neutral, refuse_shape
+from iron_adapters.wire.translation.chat_fields import PASSED, check_neutral, refuse, refuse_shape
 from iron_adapters.wire.translation.chat_format import Format, format_of, with_answer_tool
 from iron_adapters.wire.translation.chat_messages import Conversation
 from iron_adapters.wire.translation.chat_models import claude_of
@@ -79,10 +79,14 @@ def read_request(body: bytes) -> Asked:
 def _tools(
     document: dict[str, Any], conversation: Conversation
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    tools = chat_tools.tools_of(document, claude_of(document["model"]))
+    claude = claude_of(document["model"])
+    tools = chat_tools.tools_of(document, claude)
     choice = chat_tools.choice_of(document)
-    if not tools and choice is not None and choice["type"] in _FORCED:
-        raise refuse_shape("tool_choice", "left out where there are no tools")
+    if choice is not None and choice["type"] in _FORCED:
+        if not tools:
+            raise refuse_shape("tool_choice", "left out where there are no tools")
+        if not claude.forced:
+            raise refuse("tool_choice", "this model cannot be made to call a tool; choose 'auto'")
     if not tools and conversation.tool_names:
         return chat_tools.called_before(conversation.tool_names), {"type": "none"}
     return tools, choice

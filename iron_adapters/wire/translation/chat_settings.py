@@ -158,7 +158,7 @@ def _effort(effort: str, claude: Claude) -> dict[str, Any]:
 def _no_thinking(claude: Claude) -> dict[str, Any]:
     if claude.thinking == "always":
         raise refuse("reasoning_effort", "this model always thinks; ask for 'low'")
-    return {"thinking": {"type": "disabled"}} if claude.thinking == "adaptive" else {}
+    return {"thinking": {"type": claude.quiet}} if claude.quiet else {}
 
 
 def _budget(document: Mapping[str, Any], effort: str, limit: int | None, *, forced: bool) -> dict[str, Any]:
@@ -187,7 +187,8 @@ def _room(thinking: Any, claude: Claude) -> int:
     if kind == "enabled":
         budget = thinking.get("budget_tokens")
         return budget if type(budget) is int and budget > 0 else 0
-    return _ROOM_TO_THINK if kind == "adaptive" or claude.thinking == "always" else 0
+    thinks = kind == "adaptive" or (kind is None and claude.thinks_unasked)
+    return _ROOM_TO_THINK if thinks else 0
 
 
 def _limit(document: Mapping[str, Any]) -> int | None:

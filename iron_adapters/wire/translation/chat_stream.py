@@ -127,9 +127,9 @@ class ChatStream:
         reason = finish_reason(self._end.get("stop_reason"), self._asked, called=self._counts["calls"] > 0)
         said = self._chunk({"refusal": refusal}) if refusal is not None else b""
         said += self._chunk({}, reason)
-        if self._asked.usage:
-            last = {**(self._heading or {}), "choices": [], "usage": chat_usage(self._usage)}
-            said += write_event(dump(last))
+        usage = chat_usage(self._usage or None)
+        if self._asked.usage and usage is not None:
+            said += write_event(dump({**(self._heading or {}), "choices": [], "usage": usage}))
         return said + DONE
 
     def _fail(self, document: dict[str, Any]) -> bytes:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from iron_adapters.wire.translation.chat_request import Asked
+    from iron_adapters.wire.translation.translated import Translated
 
 _HEADERS: Mapping[str, str] = {"anthropic-version": "2023-06-01"}
 
@@ -49,7 +50,7 @@ class ChatForClaude:
         return ChatStream(self._asked, self._created)
 
 
-def chat_to_messages(body: bytes) -> ChatForClaude:
+def chat_to_messages(body: bytes) -> Translated:
     """Translate the body of a chat completion into Anthropic's request for a message.
 
     Raises:
