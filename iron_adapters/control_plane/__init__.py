@@ -18,6 +18,7 @@ from iron_adapters.control_plane.analytics import Analytics
 from iron_adapters.control_plane.client import ControlPlane
 from iron_adapters.control_plane.errors import ControlPlaneError, ProviderMismatch
 from iron_adapters.control_plane.keys import KeyRing
+from iron_adapters.control_plane.leases import LeasedBudget
 from iron_adapters.control_plane.outbox import Pace
 from iron_adapters.control_plane.replies import Lease, ProviderKey
 
@@ -27,6 +28,7 @@ __all__ = [
     "ControlPlaneError",
     "KeyRing",
     "Lease",
+    "LeasedBudget",
     "Pace",
     "ProviderKey",
     "ProviderMismatch",
