@@ -420,6 +420,8 @@ IMPOSSIBLE = [
     ("[0].content[0]", user("Hi")),
     ("[0].content[0].type", user({"type": "hologram"})),
     ("[0].content[0].type", user({})),
+    ("[0].content[0].type", user({"type": ["text"]})),
+    ("[0].content[0].type", assistant({"type": {}})),
     ("[0].content[0].type", user(USE)),
     ("[0].content[0].type", user(THINKING)),
     ("[0].content[0].text", user({"type": "text"})),
@@ -602,3 +604,51 @@ def test_any_document_is_said_or_refused(document):
 def test_what_is_no_request_is_refused(body):
     with pytest.raises(WireError):
         messages_to_chat(body)
+
+
+FULL = {
+    "model": GPT,
+    "max_tokens": 100,
+    "system": [text("Be brief.", **CACHE)],
+    "thinking": {"type": "enabled", "budget_tokens": 1024, "display": "omitted"},
+    "output_config": {"effort": "low", "format": DAY},
+    "metadata": {"user_id": "u"},
+    "tools": [{"name": "weather", "description": "Tells it", "input_schema": WEATHER}],
+    "tool_choice": {"type": "tool", "name": "weather", "disable_parallel_tool_use": True},
+    "stop_sequences": ["END"],
+    "context_management": {"edits": [{"type": "clear_thinking_20251015"}]},
+    "messages": [
+        user(*(block for block, _ in USERS)),
+        assistant(THINKING, text("Wait"), USE),
+        user(result([text("Sunny")], is_error=True), text("Go on")),
+    ],
+}
+
+
+def test_a_request_with_everything_is_said():
+    assert [turn["role"] for turn in chat(**FULL)["messages"]] == [
+        "system",
+        "user",
+        "assistant",
+        "tool",
+        "user",
+    ]
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_request_with_anything_in_any_place_is_said_or_refused(data):
+    document = json.loads(json.dumps(FULL))
+    holder = document
+    while True:
+        key = data.draw(st.sampled_from(list(holder) if isinstance(holder, dict) else range(len(holder))))
+        if not holder[key] or not isinstance(holder[key], dict | list) or data.draw(st.booleans()):
+            break
+        holder = holder[key]
+    holder[key] = data.draw(DOCUMENTS)
+    try:
+        body = messages_to_chat(json.dumps(document).encode()).body
+    except WireError:
+        return
+
+    assert json.loads(body)["model"] == document["model"]

@@ -88,7 +88,7 @@ def _user(content: Any, place: str) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
     for block_place, value in items(content, place):
         block = Fields(value, block_place)
-        kind = block.take("type")
+        kind = block.kind()
         if kind == "tool_result":
             results.append(_tool_result(block))
         else:
@@ -126,7 +126,7 @@ def _assistant(content: Any, place: str) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
     for block_place, value in items(content, place):
         block = Fields(value, block_place)
-        kind = block.take("type")
+        kind = block.kind()
         if kind == "tool_use":
             calls.append(_tool_call(block))
         elif kind not in _THINKING:
@@ -156,13 +156,13 @@ def _parts(content: Any, place: str, kinds: dict[str, _PartOf]) -> list[dict[str
     parts = []
     for block_place, value in items(content, place):
         block = Fields(value, block_place)
-        parts += _part(block, block.take("type"), kinds)
+        parts += _part(block, block.kind(), kinds)
     return parts
 
 
-def _part(block: Fields, kind: Any, kinds: dict[str, _PartOf]) -> list[dict[str, Any]]:
+def _part(block: Fields, kind: str, kinds: dict[str, _PartOf]) -> list[dict[str, Any]]:
     block.leave_out("cache_control")
-    part_of = kinds.get(kind) if type(kind) is str else None
+    part_of = kinds.get(kind)
     if part_of is None:
         _refuse_kind(block, kind)
     parts = part_of(block)
@@ -170,10 +170,10 @@ def _part(block: Fields, kind: Any, kinds: dict[str, _PartOf]) -> list[dict[str,
     return parts
 
 
-def _refuse_kind(block: Fields, kind: Any) -> NoReturn:
-    if type(kind) is str and kind in _SERVER_BLOCKS:
+def _refuse_kind(block: Fields, kind: str) -> NoReturn:
+    if kind in _SERVER_BLOCKS:
         block.refuse("type", f"a block {kind!r} is of Anthropic alone; leave it out")
-    if type(kind) is str and (kind in _PARTS or kind in {"tool_use", "tool_result"} | _THINKING):
+    if kind in _PARTS or kind in {"tool_use", "tool_result"} | _THINKING:
         block.refuse("type", f"a block {kind!r} has no equal in this place")
     block.refuse("type", "it is no kind of block that is known here")
 
@@ -186,7 +186,7 @@ def _text(block: Fields) -> list[dict[str, Any]]:
 def _image(block: Fields) -> list[dict[str, Any]]:
     block.only("transformations", ({},), "leave it out")
     source = _source(block)
-    kind = source.take("type")
+    kind = source.kind()
     if kind == "base64":
         url = f"data:{source.need('media_type', str)};base64,{source.need('data', str)}"
     elif kind == "url":
@@ -201,7 +201,7 @@ def _document(block: Fields) -> list[dict[str, Any]]:
     _without_citations(block)
     heading = [block.maybe("title", str), block.maybe("context", str)]
     source = _source(block)
-    kind = source.take("type")
+    kind = source.kind()
     if kind == "base64":
         source.only("media_type", (_PDF,), f"a document in base64 must be {_PDF!r}")
         data = f"data:{_PDF};base64,{source.need('data', str)}"

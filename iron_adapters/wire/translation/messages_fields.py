@@ -63,6 +63,11 @@ class Fields:
             self.wrong(key, f"must be one of {', '.join(sorted(choices))}")
         return value
 
+    def kind(self) -> str:
+        """Return the ``type``; ``""`` where it is absent, or no word."""
+        value = self.take("type")
+        return value if type(value) is str else ""
+
     def fields(self, key: str) -> Fields | None:
         """Return the fields of an object in this one, or ``None`` where it is absent."""
         value = self.take(key)
