@@ -41,9 +41,8 @@ if TYPE_CHECKING:
 
 LOGGER: Final = logging.getLogger("iron.control_plane")
 
-_CONNECT: Final = timedelta(seconds=5)
-_TOTAL: Final = timedelta(seconds=30)
-_RETURN: Final = timedelta(seconds=5)
+_CONNECT_SECONDS: Final = 5.0
+_RETURN_SECONDS: Final = 5.0
 _LARGEST_REPLY: Final = 256 * 1024
 _LONGEST_NAME: Final = 100  # what the contract allows for models and ids
 _LONGEST_PROVIDER: Final = 50
@@ -53,17 +52,19 @@ class ControlPlane:
     """Speak to the control plane at *server_url* as the agent whose token is *ic_token*.
 
     Every method sends one request and raises :class:`ControlPlaneError` where it brings nothing. Connecting may take
-    5 seconds and an exchange 30, giving back a lease 5 in all. Usable from one event loop; its connections are kept.
+    5 seconds and an exchange *timeout_seconds*, giving back a lease 5 in all. Usable from one event loop; its
+    connections are kept.
 
     Raises:
         ValueError: *server_url* is no http(s) address of a server, or *ic_token* is empty or cannot be sent.
     """
 
-    def __init__(self, server_url: str, ic_token: str) -> None:
+    def __init__(self, server_url: str, ic_token: str, *, timeout_seconds: float = 30.0) -> None:
         self._base = _base(server_url)
         if not ic_token.strip() or not ic_token.isascii() or not ic_token.isprintable():
             raise ValueError("the IC token is empty, or has characters that cannot stand in a header")
         self._token = ic_token
+        self._total = timeout_seconds
         self._client = _client(self._base)
 
     def __repr__(self) -> str:
@@ -118,7 +119,8 @@ class ControlPlane:
             What the server took back, in nano-dollars, where it says so.
         """
         body = {"lease_id": lease.lease_id, "spent_microdollars": -(-spent_nanodollars // NANO_PER_MICRO)}
-        reply = await self._post("budget/return", body, "a lease's return", within=_RETURN)
+        within = min(_RETURN_SECONDS, self._total)
+        reply = await self._post("budget/return", body, "a lease's return", within_seconds=within)
         return nanodollars_of(reply, "returned")
 
     async def send_event(self, event: Mapping[str, Any]) -> None:
@@ -130,23 +132,25 @@ class ControlPlane:
         await self._client.close()
 
     async def _post(
-        self, path: str, body: Mapping[str, Any], what: str, *, within: timedelta = _TOTAL
+        self, path: str, body: Mapping[str, Any], what: str, *, within_seconds: float | None = None
     ) -> dict[str, Any]:
         """Send *body* with the token; return the reply of a 2xx answer."""
-        outcome = await self._exchange(path, body, what, within)
+        outcome = await self._exchange(
+            path, body, what, self._total if within_seconds is None else within_seconds
+        )
         if isinstance(outcome, ControlPlaneError):
             raise outcome
         return outcome
 
     async def _exchange(
-        self, path: str, body: Mapping[str, Any], what: str, within: timedelta
+        self, path: str, body: Mapping[str, Any], what: str, within_seconds: float
     ) -> dict[str, Any] | ControlPlaneError:
         """Send and read. Errors are returned: a traceback has the variables of its frames, and here are secrets."""
         request = (
             self._client.post(f"{self._base}/api/v1/{path}")
             .bearer_auth(self._token)
             .header("content-type", "application/json")
-            .timeout(within)
+            .timeout(timedelta(seconds=within_seconds))
             .body_bytes(orjson.dumps({"ic_token": self._token, **body}))
             .streamed_read_buffer_limit(0)  # else as much as it takes is read before anybody can object
             .build_streamed()
@@ -187,8 +191,7 @@ def _client(base: str) -> Client:
         ClientBuilder()
         .follow_redirects(False)
         .referer(False)
-        .connect_timeout(_CONNECT)
-        .timeout(_TOTAL)
+        .connect_timeout(timedelta(seconds=_CONNECT_SECONDS))
         # A small reply may be a large one in disguise; nothing here is worth compressing.
         .gzip(False)
         .brotli(False)

@@ -5,8 +5,7 @@ Owns the way from a record to a report. The books are in ``lease_book``, the pac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from iron_adapters.control_plane.errors import ControlPlaneError, worth_repeating
 from iron_adapters.control_plane.outbox import Outbox
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 _ENDS: Final = frozenset({"call.settled", "call.failed"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Report:
+class _Report(NamedTuple):
     lease: OpenLease
     request_id: str
     tokens: int

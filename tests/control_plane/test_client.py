@@ -243,6 +243,21 @@ async def test_a_server_that_is_not_there_is_an_outage_and_is_named():
     await client.close()
 
 
+@pytest.mark.parametrize("path", ["provider-key", "return"])
+async def test_a_server_that_does_not_answer_in_time_is_an_outage(plane, path):
+    gate = threading.Event()
+    plane.fail(path, Fault(gate=gate))
+    client = ControlPlane(plane.url, TOKEN, timeout_seconds=0.05)
+    lease = Lease(lease_id="l", provider="openai", granted_nanodollars=1)
+
+    with pytest.raises(ControlPlaneError, match=r"gave no answer \(\w*TimeoutError\)") as raised:
+        await (client.fetch_key() if path == "provider-key" else client.return_lease(lease, 1))
+
+    gate.set()
+    assert raised.value.outage
+    await client.close()
+
+
 async def test_a_caller_who_gives_up_leaves_the_client_usable(client, plane):
     gate = threading.Event()
     plane.fail("provider-key", Fault(gate=gate))
