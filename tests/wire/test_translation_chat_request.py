@@ -222,6 +222,13 @@ def test_functions_of_old_are_tools_whose_calls_get_an_id_of_ours():
     assert document["tool_choice"] == {"type": "tool", "name": "weather", "disable_parallel_tool_use": True}
 
 
+@pytest.mark.parametrize("choice", ["auto", "none"])
+def test_whether_to_call_a_function_of_old_is_said_as_for_tools(choice):
+    document = translate(functions=[WEATHER["function"]], function_call=choice)
+
+    assert document["tool_choice"]["type"] == choice
+
+
 def test_calls_without_tools_bring_definitions_that_cannot_be_called():
     document = translate(
         [
@@ -236,9 +243,11 @@ def test_calls_without_tools_bring_definitions_that_cannot_be_called():
 
 
 def test_what_an_assistant_refused_is_what_it_said():
-    found = blocks([*HI, {"role": "assistant", "content": None, "refusal": "No."}])
-
-    assert found[1]["content"] == [{"type": "text", "text": "No."}]
+    part = {"type": "refusal", "refusal": "No."}
+    for message in ({"content": None, "refusal": "No."}, {"content": [part]}):
+        assert blocks([*HI, {"role": "assistant", **message}])[1]["content"] == [
+            {"type": "text", "text": "No."}
+        ]
 
 
 def test_a_last_message_of_the_assistant_is_one_to_go_on_with():
@@ -494,6 +503,18 @@ def test_any_other_format_is_a_tool_that_must_be_called(model, form, name):
 
     assert document["tools"] == [IsPartialDict(name=name, input_schema=IsPartialDict(type="object"))]
     assert document["tool_choice"] == {"type": "tool", "name": name, "disable_parallel_tool_use": True}
+
+
+def test_a_schema_that_is_left_out_is_any_object():
+    form = {"type": "json_schema", "json_schema": {"name": "person"}}
+
+    assert translate(response_format=form)["tools"][0]["input_schema"] == {"type": "object"}
+
+
+def test_where_a_tool_must_be_called_there_is_no_text_to_format():
+    with_format = translate(tools=[WEATHER], tool_choice="required", response_format=STRICT)
+
+    assert with_format == translate(tools=[WEATHER], tool_choice="required")
 
 
 def test_beside_tools_the_answer_is_one_of_them():

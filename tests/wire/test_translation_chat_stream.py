@@ -125,6 +125,50 @@ def test_the_input_of_our_answer_tool_is_streamed_as_content_without_waiting():
     assert joined(said)["choices"][0]["finish_reason"] == "stop"
 
 
+FUNCTIONS = [{"name": "a"}, {"name": "b"}]
+
+
+def test_old_functions_are_called_in_the_old_way():
+    whole = message(tool_use("toolu_1", "a", n=1), stop_reason="tool_use")
+    said = through(streamed(whole, size=9), functions=FUNCTIONS)
+
+    assert [delta["function_call"] for delta in deltas(said) if "function_call" in delta] == [
+        {"name": "a", "arguments": ""},
+        {"arguments": '{"n": 1}'},
+    ]
+    assert joined(said)["choices"][0]["finish_reason"] == "function_call"
+
+
+def test_several_functions_at_once_cannot_be_told_in_the_old_way():
+    whole = message(tool_use("toolu_1", "a"), tool_use("toolu_2", "b"), stop_reason="tool_use")
+
+    with pytest.raises(WireError, match="several functions"):
+        through(streamed(whole), functions=FUNCTIONS)
+    with pytest.raises(WireError, match="several functions"):
+        translated(functions=FUNCTIONS).reply(json.dumps(whole).encode())
+
+
+def test_arguments_that_come_at_once_are_told_when_their_block_stops():
+    block = {"type": "content_block_start", "index": 0, "content_block": tool_use("toolu_1", "a", n=1)}
+    start = {"type": "message_start", "message": message()}
+    said = through(sse([start, block, {"type": "content_block_stop", "index": 0}]))
+
+    assert deltas(said)[-1] == {"tool_calls": [{"index": 0, "function": {"arguments": '{"n":1}'}}]}
+
+
+def test_sealed_thinking_comes_whole():
+    sealed = {"type": "redacted_thinking", "data": "c2VhbGVk"}
+
+    assert {"thinking_blocks": [{"index": 0, **sealed}]} in deltas(through(streamed(message(sealed))))
+
+
+def test_a_refusal_is_told_before_the_finish():
+    said = through(streamed(message(text("We"), stop_reason="refusal", stop_details=None)), usage=False)
+
+    assert deltas(said)[-2:] == [{"refusal": "Claude declined to answer."}, {}]
+    assert joined(said)["choices"][0]["finish_reason"] == "content_filter"
+
+
 def test_every_event_is_answered_at_once():
     translator = translated(usage=False).stream()
     answers = [
