@@ -11,8 +11,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FRAMEWORKS = {"langchain", "langchain_core", "langgraph", "openai", "anthropic", "httpx", "httpx2"}
 SERVERS = {"starlette", "uvicorn", "rich"}
-ADAPTERS = {path.parent.name for path in ROOT.glob("iron_adapters/*/__init__.py")} - {"wire"}
-"""Packages below ``iron_adapters`` that stand side by side; ``wire`` is what they all rest on."""
+ADAPTERS = {path.parent.name for path in ROOT.glob("iron_adapters/*/__init__.py")} - {"wire", "control_plane"}
+"""Packages below ``iron_adapters`` that stand side by side; ``wire`` is what they all rest on, ``control_plane`` what
+the router does."""
 RESTS_ON = {"cli": {"router", "control_plane"}, "router": {"control_plane"}}
 """Those that are made of others: a command starts the router, and the router asks a control plane."""
 
