@@ -14,6 +14,7 @@ PACKAGES = [
     "iron_policy.redact",
     "iron_adapters",
     "iron_adapters.completions",
+    "iron_adapters.control_plane",
     "iron_adapters.langchain",
     "iron_adapters.testing",
     "iron_adapters.wire",
