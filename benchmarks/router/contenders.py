@@ -59,7 +59,7 @@ class Iron(_Plain):
     settings = (
         "everything on: access (models, tools, parameters), safety (PII tokenized, secrets redacted, injection flagged, a "
         "custom kind; replies scanned too), two budgets, rates for requests and tokens, loops, breaker, a hash-chained "
-        "record on disk (`policy.yaml` in `contenders.py`); budgets, rates and loops are too large to refuse anything"
+        "record on disk (the policy stands in `contenders.py`); budgets, rates and loops are too large to refuse anything"
     )
     environment = {"OPENAI_API_KEY": KEY}  # noqa: RUF012 - never changed
 
