@@ -13,7 +13,7 @@ from iron_adapters.wire.bodies import model_of
 from iron_adapters.wire.json_bodies import dump, load_request, restore_long_integers
 from iron_adapters.wire.translation import chat_settings, chat_tools
 from iron_adapters.wire.translation.chat_fields import PASSED, check_neutral, refuse, refuse_shape
-from iron_adapters.wire.translation.chat_format import Format, format_of, with_answer_tool
+from iron_adapters.wire.translation.chat_format import format_of, with_answer_tool
 from iron_adapters.wire.translation.chat_messages import Conversation
 from iron_adapters.wire.translation.chat_models import claude_of
 
@@ -54,20 +54,17 @@ def read_request(body: bytes) -> Asked:
     form = format_of(document, claude, tools, choice)
     if form.tool is not None:
         tools, choice = with_answer_tool(form.tool, tools, choice)
-    forced = choice is not None and choice["type"] in _FORCED
-    settings = chat_settings.limit_and_thinking(
-        document, claude, forced=forced, resumed=conversation.has_lost_thinking
-    )
     said = {
         "model": document["model"],
-        **settings,
+        **_limit_and_thinking(document, conversation, choice),
         **({"system": conversation.system} if conversation.system else {}),
         "messages": conversation.messages,
         **({"tools": tools} if tools else {}),
         **({"tool_choice": choice} if tools and choice is not None else {}),
         **_rest(document),
     }
-    _hold_to(form, said)
+    if form.output is not None:
+        said["output_config"] = {**said.get("output_config", {}), "format": form.output}
     return Asked(
         body=dump(said),
         answer_tool=form.tool["name"] if form.tool is not None else None,
@@ -92,6 +89,15 @@ def _tools(
     return tools, choice
 
 
+def _limit_and_thinking(
+    document: dict[str, Any], conversation: Conversation, choice: dict[str, Any] | None
+) -> dict[str, Any]:
+    forced = choice is not None and choice["type"] in _FORCED
+    resumed = conversation.has_lost_thinking
+    claude = claude_of(document["model"])
+    return chat_settings.limit_and_thinking(document, claude, forced=forced, resumed=resumed)
+
+
 def _rest(document: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that do not depend on the model, and Anthropic's own fields."""
     found = chat_settings.sampling_of(document)
@@ -99,8 +105,3 @@ def _rest(document: dict[str, Any]) -> dict[str, Any]:
     if document.get("stream"):
         found["stream"] = True
     return found | {key: document[key] for key in PASSED if document.get(key) is not None}
-
-
-def _hold_to(form: Format, said: dict[str, Any]) -> None:
-    if form.output is not None:
-        said["output_config"] = {**said.get("output_config", {}), "format": form.output}

@@ -137,9 +137,7 @@ def limit_and_thinking(
     if claude.thinking == "none":
         raise refuse("reasoning_effort", "this model does not think; leave it out")
     said = _effort(effort, claude) if claude.efforts else {}
-    if said and forced:
-        return {"max_tokens": limit or DEFAULT_MAX_TOKENS, **said}
-    if claude.thinking == "budget" and resumed:
+    if (said and forced) or (claude.thinking == "budget" and resumed):
         return {"max_tokens": limit or DEFAULT_MAX_TOKENS, **said}
     if claude.thinking == "budget":
         return {**said, **_budget(document, effort, limit, forced=forced)}
