@@ -4,7 +4,7 @@
 
     IronError
     └── ControlPlaneError      it could not be reached, refused, or answered nonsense
-        └── ProviderMismatch   it hands out another provider's key
+        └── ProviderMismatch   it hands out another provider's key (also a ``providers.ProviderMismatch``)
 
 Owns the errors and the cleaning of a server's text. No message, representation or cause holds a token or a key.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from iron_adapters import providers
 from iron_policy.exceptions import IronError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class ControlPlaneError(IronError):
         self.status_code = 503 if outage else type(self).status_code
 
 
-class ProviderMismatch(ControlPlaneError):  # noqa: N818 - what it is, and what its code says
+class ProviderMismatch(ControlPlaneError, providers.ProviderMismatch):  # noqa: N818 - what it tells
     """The control plane has no key for this provider, but one for another: it is not used."""
 
     status_code = 400

@@ -25,6 +25,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from iron_adapters.control_plane.errors import ControlPlaneError, ProviderMismatch
+from iron_adapters.providers import OFFICIAL_URLS, provider_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,9 +108,12 @@ class KeyRing:
         """Ask which provider this agent has a key for; the key is kept for :meth:`get`.
 
         Raises:
+            ProviderMismatch: the key does not look like one of the provider that the control plane names.
             ControlPlaneError: the control plane does not say.
         """
         key = await self._plane.fetch_key(None)
+        if (mismatch := _mismatch(key.provider, key)) is not None:
+            raise mismatch
         self._keep(self._slots.setdefault(key.provider, _Slot()), key)
         return key
 
@@ -149,8 +153,7 @@ class KeyRing:
             return _closed()  # only `close` cancels this task; who waits for it is not cancelled
         finally:
             slot.fetch = None
-        if key.provider != provider:
-            mismatch = _mismatch(provider, key.provider)
+        if (mismatch := _mismatch(provider, key)) is not None:
             self._note(slot, mismatch)
             return mismatch
         self._keep(slot, key)
@@ -190,7 +193,13 @@ def _closed() -> ControlPlaneError:
     return ControlPlaneError("the provider keys have been forgotten, because the router stops")
 
 
-def _mismatch(wanted: str, given: str) -> ProviderMismatch:
+def _mismatch(wanted: str, key: ProviderKey) -> ProviderMismatch | None:
+    """Return what speaks against *key* for *wanted*: whose the server says it is, or whose it looks like."""
+    given = key.provider
+    if given == wanted and key.base_url is None and given in OFFICIAL_URLS:
+        given = provider_of_key(key.key)  # a wrong entry in the server's list must not disclose a key
+    if given == wanted:
+        return None
     return ProviderMismatch(
         f"the control plane hands out a key of {given!r} to this agent, and the call is for {wanted!r}; "
         f"assign it a key of {wanted!r}, or ask a model of {given!r}",

@@ -6,6 +6,7 @@ import threading
 import pytest
 from plane import HANGS_UP, KEYS, TOKEN, Fault
 
+from iron_adapters import providers
 from iron_adapters.control_plane import ControlPlaneError, KeyRing, ProviderMismatch
 
 PATH = "provider-key"
@@ -106,6 +107,22 @@ async def test_a_key_of_another_provider_is_never_used(ring, plane):
 
     assert (raised.value.status_code, raised.value.code) == (400, "provider_mismatch")
     assert (await ring.get("openai")).provider == "openai"
+
+
+async def test_a_key_that_is_entered_for_the_wrong_provider_is_not_sent_there(ring, plane):
+    plane.agent.keys["openai"] = KEYS["anthropic"]
+
+    with pytest.raises(providers.ProviderMismatch, match="a key of 'anthropic'"):
+        await ring.get("openai")
+    with pytest.raises(ProviderMismatch):
+        await ring.discover()
+
+
+async def test_a_key_to_another_address_may_look_like_any(ring, plane):
+    plane.agent.keys = {"anthropic": "gateway-key"}
+    plane.agent.base_url = "https://gateway.example.com"
+
+    assert (await ring.get("anthropic")).key == "gateway-key"
 
 
 async def test_an_agent_moved_to_another_provider_loses_its_old_key(ring, plane, clock):
