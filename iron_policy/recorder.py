@@ -51,11 +51,11 @@ class Recorder:
             attributes["iron.rewritten"] = True
         if content is not None:
             attributes["iron.input"] = list(content)
-        self._write("call.admitted", call.id, attributes)
+        self._write("call.admitted", call.id, call.scope, attributes)
 
     def refused(self, call: Call, denied: PolicyDenied) -> None:
         """Record that *call*, or its reply, may not pass."""
-        self._write("call.refused", call.id, {**_of_call(call), **_of_denial(denied)})
+        self._write("call.refused", call.id, call.scope, {**_of_call(call), **_of_denial(denied)})
 
     def settled(self, call: Call, settlement: Settlement) -> None:
         """Record what *call* used and cost."""
@@ -71,7 +71,7 @@ class Recorder:
         attributes["iron.price_source"] = price.source if price else "unknown"
         attributes["iron.price_date"] = price.price_date if price else None
         attributes["iron.duration_seconds"] = _since(call)
-        self._write("call.settled", call.id, attributes)
+        self._write("call.settled", call.id, call.scope, attributes)
 
     def failed(self, call: Call, error: str, cost_nanodollars: int, basis: CostBasis) -> None:
         """Record that *call* brought no reply."""
@@ -80,31 +80,31 @@ class Recorder:
         attributes["iron.cost_nanodollars"] = cost_nanodollars
         attributes["iron.cost_basis"] = basis
         attributes["iron.duration_seconds"] = _since(call)
-        self._write("call.failed", call.id, attributes)
+        self._write("call.failed", call.id, call.scope, attributes)
 
     def tool_refused(self, name: str, scope: Scope, denied: PolicyDenied) -> None:
         """Record that a tool was not run."""
         attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name, **_of_scope(scope)}
-        self._write("tool.refused", scope.run_id, {**attributes, **_of_denial(denied)})
+        self._write("tool.refused", scope.run_id, scope, {**attributes, **_of_denial(denied)})
 
     def budget_alert(self, call: Call, scope: str, fraction: float) -> None:
         """Record that a budget has been spent to *fraction*."""
-        self._write(
-            "budget.alert", call.id, {**_of_scope(call.scope), "iron.scope": scope, "iron.fraction": fraction}
-        )
+        attributes = {**_of_scope(call.scope), "iron.scope": scope, "iron.fraction": fraction}
+        self._write("budget.alert", call.id, call.scope, attributes)
 
     def close(self) -> None:
         """Close every sink."""
         for sink in self.sinks:
             sink.close()
 
-    def _write(self, kind: str, call_id: str, attributes: dict[str, Any]) -> None:
-        if not self.sinks:
+    def _write(self, kind: str, call_id: str, scope: Scope, attributes: dict[str, Any]) -> None:
+        sinks = (*self.sinks, *scope.sinks) if scope.sinks else self.sinks
+        if not sinks:
             return
         if self._monitor:
             attributes["iron.mode"] = "monitor"
         event = AuditEvent(kind, time.time(), call_id, attributes)
-        for sink in self.sinks:
+        for sink in sinks:
             sink.write(event)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
+    from iron_policy.audit import Sink
     from iron_policy.budget import Account
     from iron_policy.engine import PolicyEngine
     from iron_policy.exceptions import PolicyDenied
@@ -101,6 +102,8 @@ class Scope:
         """Whether the policy was named where the scope was opened; else it yields to one that was."""
         self.objection: Callable[[], PolicyDenied | None] | None = parent.objection if parent else None
         """Asked before each call and each tool, where somebody outside may stop the run. It holds in every mode."""
+        self.sinks: tuple[Sink, ...] = parent.sinks if parent else ()
+        """Who is told of calls made here, besides the engine's own sinks. They must not raise, and are closed by who gave them."""
         self.labels: Mapping[str, str] = parent.labels if parent else {}
         """What else the record is to say of calls made here, by attribute."""
         self.accounts_by_engine: dict[PolicyEngine, tuple[Account, ...]] = {}

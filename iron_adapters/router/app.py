@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from iron_adapters.providers import Dialect
+    from iron_adapters.router.calls import Lend
     from iron_adapters.router.doors import Doors
     from iron_adapters.router.keys import Keys
     from iron_adapters.router.paths import Place
@@ -69,6 +70,7 @@ class Setting:
         doors: who may call.
         limits: what is taken from callers.
         patience: how long a provider is waited for.
+        lend: borrows money for a call that was denied for want of it.
         services: what runs as long as the server does, started in this order and ended in the other.
         log: told of each request, if anybody wants to know.
     """
@@ -80,6 +82,7 @@ class Setting:
     doors: Doors
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
+    lend: Lend | None = None
     services: tuple[AbstractAsyncContextManager[Any], ...] = ()
     log: RequestLog | None = None
 
@@ -180,7 +183,9 @@ class Router:
             client = await stack.enter_async_context(open_client(setting.patience))
             for service in setting.services:
                 await stack.enter_async_context(service)
-            self._calls = Calls(setting.engine, setting.upstreams, setting.keys, client, setting.patience)
+            self._calls = Calls(
+                setting.engine, setting.upstreams, setting.keys, client, setting.patience, lend=setting.lend
+            )
             self._listing = Listing(setting.engine, setting.upstreams, setting.keys, client)
             yield
             self._calls = self._listing = None

@@ -6,7 +6,7 @@ codecs and translations know.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pyreqwest.exceptions import PyreqwestError
 
@@ -27,16 +27,16 @@ from iron_adapters.router.sending import (
     was_sent,
 )
 from iron_adapters.wire import Codec, codec_for
-from iron_policy.exceptions import IronError
+from iron_policy.exceptions import BudgetExceeded, IronError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from pyreqwest.client import Client
     from pyreqwest.response import Response
 
     from iron_adapters.exchange import StreamExchange
-    from iron_adapters.router.keys import Keys
+    from iron_adapters.router.keys import Access, Keys
     from iron_adapters.router.paths import Place
     from iron_adapters.router.reply import Reply
     from iron_adapters.router.sending import Patience
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from iron_adapters.wire.translation import Translated
     from iron_policy.engine import PolicyEngine
     from iron_policy.scope import Scope
+
+Lend: TypeAlias = "Callable[[BudgetExceeded], Awaitable[bool]]"
+"""Borrows more money for a call that was denied for want of it; tells whether there is more now."""
 
 _UNAUTHORIZED = 401
 _OK = range(200, 300)
@@ -77,13 +80,21 @@ class Calls:
     """Serves model calls with one client towards all upstreams."""
 
     def __init__(
-        self, engine: PolicyEngine, upstreams: Upstreams, keys: Keys, client: Client, patience: Patience
+        self,
+        engine: PolicyEngine,
+        upstreams: Upstreams,
+        keys: Keys,
+        client: Client,
+        patience: Patience,
+        *,
+        lend: Lend | None = None,
     ) -> None:
+        self.keys = keys
+        self.client = client
+        self.patience = patience
         self._engine = engine
         self._upstreams = upstreams
-        self._keys = keys
-        self._client = client
-        self._patience = patience
+        self._lend = lend
 
     async def serve(self, ask: Ask, reply: Reply) -> None:
         """Answer one call through *reply*.
@@ -93,18 +104,31 @@ class Calls:
         """
         plan = self._plan(ask)
         reply.upstream = plan.upstream.name
-        key = await self._keys.key_for(plan.upstream, ask.offered)
-        exchange = Exchange.admitted(self._engine, ask.scope, plan.codec, plan.wire)
+        access = await self.keys.access_to(plan.upstream, ask.offered)
+        exchange = await self._admitted(ask, plan)
         reply.call_id = exchange.call.id
-        reply.read_on_seconds = self._patience.after_hang_up(stream=plan.wire.request.stream)
+        reply.read_on_seconds = self.patience.after_hang_up(stream=plan.wire.request.stream)
         try:
-            await _Sending(self, ask, plan, exchange, reply).send(key)
+            await _Sending(self, ask, plan, exchange, reply).send(access)
         except PyreqwestError as error:
             exchange.broke(error, sent=was_sent(error))
             raise problem_of(error) from None
         except BaseException as error:
             exchange.broke(error, sent=True)  # ends nothing twice: a call that has ended stays as it is
             raise
+
+    async def _admitted(self, ask: Ask, plan: Plan) -> Exchange:
+        """Have *plan* judged; where only borrowed money is short, borrow more and ask again.
+
+        Raises:
+            PolicyDenied: nothing may be sent.
+        """
+        try:
+            return Exchange.admitted(self._engine, ask.scope, plan.codec, plan.wire)
+        except BudgetExceeded as denied:
+            if self._lend is None or not await self._lend(denied):
+                raise
+        return Exchange.admitted(self._engine, ask.scope, plan.codec, plan.wire)
 
     def _plan(self, ask: Ask) -> Plan:
         """Read what *ask* says and choose where it goes.
@@ -132,35 +156,33 @@ class _Sending:
 
     def __init__(self, calls: Calls, ask: Ask, plan: Plan, exchange: Exchange, reply: Reply) -> None:
         self._calls, self._ask, self._plan, self._exchange, self._reply = calls, ask, plan, exchange, reply
-        self._url = plan.upstream.url(plan.endpoint, exchange.call.request.model, ask.query)
 
-    async def send(self, key: str | None) -> None:
+    async def send(self, access: Access) -> None:
         """Send it, and pass the reply on: as it comes, where it is a stream."""
-        client, patience = self._calls._client, self._calls._patience  # noqa: SLF001 - our own kind
+        exchange, plan = self._exchange, self._plan
+        url = access.upstream.url(plan.endpoint, exchange.call.request.model, self._ask.query)
+        extra = None if plan.translated is None else plan.translated.headers
+        headers = towards(access.upstream, access.key, self._ask.headers, extra)
         other = None
-        async with request_to(client, "POST", self._url, self._headers(key), self._exchange.body) as response:
-            if response.status == _UNAUTHORIZED and (other := await self._another(key)):
+        async with request_to(self._calls.client, "POST", url, headers, exchange.body) as response:
+            if response.status == _UNAUTHORIZED and (other := await self._another(access)):
                 pass
             elif is_event_stream(response):
                 await self._pass_on(response)
             else:
                 self._refuse_redirect(response)
-                await self._answer(response, await read_whole(response, patience.most_reply_bytes))
+                body = await read_whole(response, self._calls.patience.most_reply_bytes)
+                await self._answer(response, body)
         if other:
             await self.send(other)
 
-    def _headers(self, key: str | None) -> list[tuple[str, str]]:
-        translated = self._plan.translated
-        extra = None if translated is None else translated.headers
-        return towards(self._plan.upstream, key, self._ask.headers, extra)
-
-    async def _another(self, key: str | None) -> str | None:
-        """Return the key to try after *key* was refused, if there is one."""
-        keys, upstream = self._calls._keys, self._plan.upstream  # noqa: SLF001 - our own kind
-        if key is None or not keys.rejected(upstream, key):
+    async def _another(self, access: Access) -> Access | None:
+        """Return how to try again after the key of *access* was refused, if there is another way."""
+        keys, upstream = self._calls.keys, self._plan.upstream
+        if access.key is None or not keys.rejected(upstream, access.key):
             return None
-        other = await keys.key_for(upstream, self._ask.offered)
-        return None if other == key else other
+        other = await keys.access_to(upstream, self._ask.offered)
+        return None if other.key == access.key else other
 
     def _refuse_redirect(self, response: Response) -> None:
         try:

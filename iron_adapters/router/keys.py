@@ -6,7 +6,7 @@ caller's. A key is never sent to another provider, and stands in no repr.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from iron_adapters.providers import ProviderMismatch, provider_of_key, refuse_foreign_key
 
@@ -16,11 +16,23 @@ if TYPE_CHECKING:
     from iron_adapters.router.upstreams import Upstream
 
 
+class Access(NamedTuple):
+    """How a call reaches its provider."""
+
+    upstream: Upstream
+    """With the address that belongs to the key, where the key came with one."""
+    key: str | None
+    """``None`` where none is needed."""
+
+    def __repr__(self) -> str:
+        return f"Access({self.upstream.name!r})"
+
+
 class Keys(Protocol):
     """What the router asks for keys."""
 
-    async def key_for(self, upstream: Upstream, offered: str | None) -> str | None:
-        """Return the key for a call to *upstream*, ``None`` where it needs none.
+    async def access_to(self, upstream: Upstream, offered: str | None) -> Access:
+        """Return how a call reaches *upstream*.
 
         Args:
             upstream: where the call goes.
@@ -28,7 +40,7 @@ class Keys(Protocol):
 
         Raises:
             ProviderMismatch: there is no key for this provider.
-            UpstreamError: keys come from elsewhere, and it cannot be reached.
+            IronError: keys come from elsewhere, and none could be had.
         """
 
     def rejected(self, upstream: Upstream, key: str) -> bool:
@@ -58,17 +70,17 @@ class OwnKeys:
     def __repr__(self) -> str:
         return f"OwnKeys(for {sorted(self._keys)})"
 
-    async def key_for(self, upstream: Upstream, offered: str | None) -> str | None:
-        """Return the router's key for *upstream*, else the one that the caller offered if it fits."""
+    async def access_to(self, upstream: Upstream, offered: str | None) -> Access:
+        """Return access with the router's key for *upstream*, else with the one that the caller offered if it fits."""
         key = self._keys.get(upstream.name)
-        if key is not None:
-            return key
-        if self._takes_callers and offered:
+        if key is None and upstream.is_official:
+            if not self._takes_callers or not offered:
+                raise ProviderMismatch(
+                    f"this call is for {upstream.name!r}, and this router {self._in_hand()}"
+                )
             refuse_foreign_key(upstream.name, offered)
-            return offered if upstream.is_official else None
-        if upstream.is_official:
-            raise ProviderMismatch(f"this call is for {upstream.name!r}, and this router {self._in_hand()}")
-        return None
+            key = offered
+        return Access(upstream, key)
 
     def rejected(self, upstream: Upstream, key: str) -> bool:
         """Return False: there is no other."""

@@ -109,10 +109,10 @@ class Listing:
         same = upstream.dialect == ask.dialect
         query = ask.query if same else "limit=1000" if upstream.dialect == "anthropic" else ""
         headers = ask.headers if same else {}
-        key = await self._keys.key_for(upstream, ask.offered)
-        url = upstream.url(path, ask.model, query)
+        at, key = await self._keys.access_to(upstream, ask.offered)
+        url = at.url(path, ask.model, query)
         try:
-            async with request_to(self._client, "GET", url, towards(upstream, key, headers), b"") as response:
+            async with request_to(self._client, "GET", url, towards(at, key, headers), b"") as response:
                 refuse_redirect(response)
                 body = await read_whole(response, _MOST_BYTES)
                 return Answer(response.status, back(response.headers.items()), body)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from iron_adapters.resolve import PolicyLike
+    from iron_adapters.router.keys import Keys
+    from iron_adapters.router.management import Management
 
 _NEITHER = (
     "Either 'provider_key' or both 'api_key' and 'server_url' must be provided. "
@@ -81,27 +83,31 @@ class LlmRouter:
         keys |= by_provider(provider_key) if provider_key else {}
         self._api_key = api_key or f"iron-{secrets.token_urlsafe(24)}"
         self._host = host
-        self._provider = next(iter(keys), "unknown")
-        self._scope = engine.scope(counts_loops=False)
+        self._provider = next(iter(keys), None)
         self._lock = threading.Lock()
         self._stopped = False
+        own = OwnKeys(keys)
+        self._management = _managed(server_url, api_key, own, cache_ttl_seconds, direct=bool(keys))
+        self._scope = engine.scope(counts_loops=False)
+        if self._management is not None:
+            self._scope = self._management.scope_in(self._scope)
         if budget is not None:
             self.set_budget(budget)
         setting = Setting(
             engine=engine,
             scope=self._scope,
             upstreams=upstreams_for(engine.policy, sections, keys),
-            keys=OwnKeys(keys),
+            keys=own if self._management is None else self._management.keys,
             doors=Doors(token=self._api_key.encode(), loopback=is_loopback(host)),
+            lend=None if self._management is None else self._management.lend,
+            services=() if self._management is None else (self._management,),
         )
         self._server = BackgroundServer(
             configuration(Router(setting)), bound(host, port), name="llm-router", loop_factory=loop_factory()
         )
 
     def __repr__(self) -> str:
-        return (
-            f"LlmRouter(port={self._server.port}, provider={self._provider!r}, is_running={self.is_running})"
-        )
+        return f"LlmRouter(port={self._server.port}, is_running={self.is_running})"
 
     @property
     def base_url(self) -> str:
@@ -126,7 +132,9 @@ class LlmRouter:
     def provider(self) -> str:
         """Whose key the router has: ``openai``, ``anthropic``, an upstream's name, or ``unknown``."""
         self._refuse_stopped()
-        return self._provider
+        if self._provider is not None:
+            return self._provider
+        return "unknown" if self._management is None else self._management.provider
 
     @property
     def is_running(self) -> bool:
@@ -135,7 +143,7 @@ class LlmRouter:
 
     @property
     def budget(self) -> float | None:
-        """The limit in USD, ``None`` where there is none."""
+        """The limit in USD: the router's own, else what the control plane has lent; ``None`` where there is none."""
         status = self.budget_status
         return None if status is None else status[1]
 
@@ -143,6 +151,8 @@ class LlmRouter:
     def budget_status(self) -> tuple[float, float] | None:
         """What is spent and the limit, both in USD; ``None`` where there is no limit, and after the end."""
         account = self._scope.account
+        if account is None and self._management is not None:
+            account = self._management.account
         if account is None or self._stopped:
             return None
         return float(to_usd(account.spent_nanodollars)), float(to_usd(account.limit_nanodollars))
@@ -168,7 +178,10 @@ class LlmRouter:
             self._scope.accounts_by_engine.clear()
 
     def stop(self) -> None:
-        """Accept no further calls, let those under way end (30 seconds at most), and end the server."""
+        """Accept no further calls, let those under way end (30 seconds at most), and end the server.
+
+        In server mode, what was not spent of the lease is given back then; analytics are flushed.
+        """
         with self._lock:
             if self._stopped:
                 return
@@ -188,3 +201,16 @@ class LlmRouter:
     def _refuse_stopped(self) -> None:
         if self._stopped:
             raise RuntimeError("Router is stopped")
+
+
+def _managed(
+    server_url: str | None, ic_token: str | None, own: Keys, cache_ttl_seconds: float, *, direct: bool
+) -> Management | None:
+    """Return what runs beside a router that a control plane manages, where one does."""
+    if not server_url or not ic_token:
+        return None
+    from iron_adapters.control_plane import ControlPlane
+    from iron_adapters.router.management import Management
+
+    plane = ControlPlane(server_url, ic_token)
+    return Management(plane, own, cache_ttl_seconds=cache_ttl_seconds, direct=direct)

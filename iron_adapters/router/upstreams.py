@@ -110,11 +110,11 @@ def _upstream(name: str, section: str | UpstreamSection) -> Upstream:
         section = UpstreamSection(base_url=section, dialect="anthropic" if name == "anthropic" else "openai")
     if name in OFFICIAL_URLS and section.dialect != name:
         raise PolicyError(f"upstreams.{name}: its dialect is {name!r}; give another server a name of its own")
-    base_url = _with_version(name, section.base_url, section.dialect)
+    base_url = with_version(name, section.base_url, section.dialect)
     return Upstream(name=name, base_url=base_url, dialect=section.dialect, models=section.models)
 
 
-def _with_version(name: str, base_url: str, dialect: Dialect) -> str:
+def with_version(name: str, base_url: str, dialect: Dialect) -> str:
     """Return *base_url* as endpoints are appended to it: clients of Anthropic leave the ``/v1`` to the SDK."""
     parts = urlsplit(base_url)
     if parts.query or parts.fragment or parts.username or parts.password:
