@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from iron_adapters.cli.quick_start import without_collector
+
 __all__ = ["main"]
 
 _CLI = {"typer", "rich", "click"}
@@ -16,8 +18,8 @@ _ROUTER = {"uvicorn", "starlette", "httptools", "pyreqwest"}
 def main() -> None:
     """Run the command line in ``sys.argv``, and exit with its code."""
     try:
-        from iron_adapters.cli.commands import app
-
+        with without_collector():
+            from iron_adapters.cli.commands import app
         app()
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]

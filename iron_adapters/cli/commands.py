@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from iron_adapters.cli.complaint import complain
+from iron_adapters.cli.quick_start import without_collector
 
 _JSON = Annotated[bool, typer.Option("--json", help="Write JSON, for machines.")]
 
@@ -78,9 +79,9 @@ def root(
         return
     if mode != "router" or context.invoked_subcommand is not None:
         _refuse_mode(mode, context.invoked_subcommand)
-    from iron_adapters.cli.router import run_router
-    from iron_adapters.cli.router_options import RouterOptions
-
+    with without_collector():
+        from iron_adapters.cli.router import run_router
+        from iron_adapters.cli.router_options import RouterOptions
     run_router(
         RouterOptions(
             policy=policy,

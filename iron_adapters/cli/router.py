@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from functools import partial
@@ -49,6 +50,7 @@ def run_router(options: RouterOptions) -> NoReturn:
     report = Report(as_json=options.as_json, service_manager=os.environ.get("NOTIFY_SOCKET"))
     source = options.policy or os.environ.get("IRON_POLICY") or "built-in"
     report.started(started(options, setting, own_keys, port=listening.getsockname()[1], source=str(source)))
+    gc.freeze()  # what was loaded so far stays: the collector need not walk it, and workers go on sharing it
     serve = _serve_here if options.workers == 1 else _serve_in_workers
     totals = serve(options, setting, listening, report)
     setting.engine.close()
