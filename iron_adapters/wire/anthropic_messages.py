@@ -27,7 +27,7 @@ from iron_adapters.wire.bodies import (
 from iron_adapters.wire.json_bodies import dump, load_reply, load_request
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.media import bound_of
-from iron_adapters.wire.tool_schemas import tool_names, walk_schema, walk_tools
+from iron_adapters.wire.tool_schemas import tool_names, walk_schema, walk_sent_tools
 from iron_adapters.wire.usage import anthropic_usage, word
 from iron_policy.exceptions import WireError
 from iron_policy.messages import ModelRequest, ToolCall
@@ -135,7 +135,7 @@ def _walk_top(texts: JsonTexts, document: dict[str, Any], key: str) -> None:
     elif key == "system":
         texts.walk(document, key, "system", key)
     elif key == "tools":
-        walk_tools(texts, document, key, key)
+        walk_sent_tools(texts, document, key)
     elif key in {"output_config", "output_format"} and type(value) is dict:
         walk_schema(texts, value, key)
     elif key == "mcp_servers" and type(value) is list:

@@ -45,6 +45,7 @@ DOCUMENT_TYPES = frozenset(
 
 _NESTING = frozenset({dict, list})
 _JSON_STARTS = frozenset("{[ \t\r\n")
+_NOWHERE = (None, None, False)
 _LONG_NUMBER = 1_000_000
 _LONG_DIGITS = 7
 """Numbers of seven digits and more may be identifiers: telephone, account and card numbers."""
@@ -62,7 +63,7 @@ class JsonTexts:
         media: parts that may bring images, sound or files, for whoever bounds their tokens.
     """
 
-    __slots__ = ("_effects", "_parses", "_slots", "media", "texts")
+    __slots__ = ("_effects", "_parses", "_slots", "_unwalked", "media", "texts")
 
     def __init__(self, *, parse_json: bool = True) -> None:
         self._parses = parse_json
@@ -70,6 +71,7 @@ class JsonTexts:
         self.media: list[dict[str, Any]] = []
         self._slots: list[tuple[Any, Any, bool]] = []
         self._effects: list[tuple[int, int, Callable[[], object]]] = []
+        self._unwalked: list[tuple[int, int, Callable[[JsonTexts], object]]] = []
 
     def add(  # noqa: PLR0917 - a Text's fields in their order
         self,
@@ -85,6 +87,13 @@ class JsonTexts:
         if text:
             self.texts.append(Text(text, role, place, tool_name, in_json))
             self._slots.append((container, key, False))
+
+    def add_known(self, texts: Sequence[Text], walk: Callable[[JsonTexts], object]) -> None:
+        """List *texts*, which are what *walk* lists; it is carried out only if one of them is to be altered."""
+        first = len(self.texts)
+        self.texts += texts
+        self._slots += [_NOWHERE] * len(texts)
+        self._unwalked.append((first, len(self.texts), walk))
 
     def add_key(
         self, container: dict[str, Any], key: str, role: Role, place: str, tool_name: str | None = None
@@ -256,6 +265,9 @@ class JsonTexts:
         changed = [
             number for number, (new, old) in enumerate(zip(texts, self.texts, strict=True)) if new != old.text
         ]
+        for first, end, walk in self._unwalked:
+            if _any_within(changed, first, end):
+                self._locate(first, end, walk)
         renamed: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}
         for number in changed:
             container, key, is_key = self._slots[number]
@@ -266,10 +278,22 @@ class JsonTexts:
         for container, names in renamed.values():
             _rename(container, names)
         for first, end, effect in self._effects:
-            position = bisect_left(changed, first)
-            if position < len(changed) and changed[position] < end:
+            if _any_within(changed, first, end):
                 effect()
         return bool(changed)
+
+    def _locate(self, first: int, end: int, walk: Callable[[JsonTexts], object]) -> None:
+        """Find out where the texts from number *first* to *end* stand."""
+        found = JsonTexts(parse_json=self._parses)
+        walk(found)
+        self._slots[first:end] = found._slots
+        self._effects += [(first + low, first + high, effect) for low, high, effect in found._effects]
+
+
+def _any_within(numbers: Sequence[int], first: int, end: int) -> bool:
+    """Tell whether any of *numbers*, which rise, is at least *first* and below *end*."""
+    position = bisect_left(numbers, first)
+    return position < len(numbers) and numbers[position] < end
 
 
 def _nested(raw: str) -> Any:

@@ -22,8 +22,9 @@ from iron_adapters.wire.bodies import (
 )
 from iron_adapters.wire.json_bodies import dump, load_reply, load_request
 from iron_adapters.wire.json_texts import JsonTexts
+from iron_adapters.wire.known_keys import KNOWN_KEYS
 from iron_adapters.wire.media import bound_of
-from iron_adapters.wire.tool_schemas import tool_names, walk_schema, walk_tools
+from iron_adapters.wire.tool_schemas import tool_names, walk_schema, walk_sent_tools
 from iron_adapters.wire.usage import openai_usage, word
 from iron_policy.exceptions import WireError
 from iron_policy.messages import ModelRequest, ToolCall
@@ -47,6 +48,8 @@ _READ_KEYS = frozenset({"index", "message", "logprobs"})
 _CHOICE_KEYS = _READ_KEYS | {"finish_reason"}
 _REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call", None)
 _TEXTUAL = frozenset({str, list, dict})
+_NOTHING_WHEN_EMPTY = KNOWN_KEYS - {"audio"}
+"""Keys of a message whose empty values need no look; replies are full of them."""
 
 
 def read_request(body: bytes, headers: Mapping[str, str], provider_name: str) -> UsageOnRequest:
@@ -93,7 +96,7 @@ def _walk_top(texts: JsonTexts, document: dict[str, Any], key: str) -> None:
     if key == "messages":
         walk_messages(texts, document[key])
     elif key in {"tools", "functions"}:
-        walk_tools(texts, document, key, key)
+        walk_sent_tools(texts, document, key)
     elif key == "response_format":
         walk_format(texts, document, key, key)
     elif key == "metadata":
@@ -152,6 +155,8 @@ def walk_message(
         elif key == "function_call" and type(value) is dict:
             _walk_function(texts, value, f"{place}.function_call")
         elif value is not None and not (key == "role" and is_role(value)):
+            if not value and key in _NOTHING_WHEN_EMPTY:
+                continue
             if key == "audio":  # in a request, sound that the provider has kept
                 texts.media.append({"type": "audio"})
             texts.walk_entry(message, key, role, place, tool_name)

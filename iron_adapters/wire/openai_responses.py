@@ -23,7 +23,7 @@ from iron_adapters.wire.json_bodies import dump, load_reply, load_request
 from iron_adapters.wire.json_texts import JsonTexts
 from iron_adapters.wire.media import bound_of
 from iron_adapters.wire.openai_chat import walk_format
-from iron_adapters.wire.tool_schemas import tool_names, walk_tools
+from iron_adapters.wire.tool_schemas import tool_names, walk_sent_tools, walk_tools
 from iron_adapters.wire.usage import openai_usage, word
 from iron_policy.messages import ModelRequest, ToolCall
 
@@ -90,7 +90,7 @@ def _walk_top(texts: JsonTexts, document: dict[str, Any], key: str) -> None:
     elif key == "instructions":
         texts.walk(document, key, "system", key)
     elif key == "tools":
-        walk_tools(texts, document, key, key)
+        walk_sent_tools(texts, document, key)
     elif key == "text":
         walk_format(texts, document, key, key)
     elif key == "metadata":

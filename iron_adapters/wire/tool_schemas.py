@@ -7,7 +7,10 @@ list names of tools and properties that are plain words: code answers to those, 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from iron_adapters.wire.known_keys import KNOWN_KEYS
 from iron_adapters.wire.silent_values import is_word
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from iron_adapters.wire.json_texts import JsonTexts
+    from iron_policy.messages import Text
 
 _SILENT = frozenset({"type", "format", "$anchor", "contentEncoding", "contentMediaType"})
 _REFERENCE = re.compile(r"#[A-Za-z0-9_$./-]{0,256}|https?://json-schema\.org/[a-z0-9#/-]{0,64}")
@@ -28,6 +32,11 @@ _VALUES = frozenset({"enum", "default", "const", "examples", "example"})
 _SCHEMAS = frozenset({"parameters", "input_schema", "output_schema", "schema"})
 _CREDENTIALS = frozenset({"headers", "authorization"})
 """What a provider is to show to a tool's server, so that it must arrive."""
+_MAY_BE_KEYS = tuple(f'"{name}"'.encode() for name in _CREDENTIALS)
+_MOST_KNOWN = 64
+_LONGEST_KNOWN = 50_000
+"""Bytes; a longer list of tools is not remembered."""
+_known: dict[tuple[str, bytes], tuple[Text, ...]] = {}
 
 
 def tool_names(*offers: Any) -> tuple[str, ...]:
@@ -59,12 +68,41 @@ def _definition(tool: dict[str, Any]) -> dict[str, Any]:
     return tool
 
 
+def walk_sent_tools(texts: JsonTexts, document: dict[str, Any], key: str) -> None:
+    """List what the tools of a request's *document* say, as :func:`walk_tools` does.
+
+    Agents send the same tools with every call, and to walk a schema takes longer than all else that is done to a
+    request. So what the latest lists of tools say is remembered, by the bytes that they are written as: those tell
+    any two pieces of JSON apart. Lists that may hold a credential are not: they would keep it in memory.
+    """
+    tools = document[key]
+    if type(tools) is not list:
+        walk_tools(texts, document, key, key)
+        return
+    written = orjson.dumps(tools)
+    known = _known.get((key, written))
+    if known is not None:
+        texts.add_known(known, partial(_walk_each, tools=tools, place=key))
+        return
+    first, media = len(texts.texts), len(texts.media)
+    _walk_each(texts, tools, key)
+    if len(texts.media) > media or len(written) > _LONGEST_KNOWN or any(map(written.count, _MAY_BE_KEYS)):
+        return
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    _known[key, written] = tuple(texts.texts[first:])
+
+
 def walk_tools(texts: JsonTexts, container: dict[str, Any], key: str, place: str) -> None:
     """List what the tools of ``container[key]`` say."""
     tools = container[key]
-    if type(tools) is not list:
+    if type(tools) is list:
+        _walk_each(texts, tools, place)
+    else:
         texts.walk(container, key, "schema", place)
-        return
+
+
+def _walk_each(texts: JsonTexts, tools: list[Any], place: str) -> None:
     for index, tool in enumerate(tools):
         if type(tool) is dict:
             _walk_tool(texts, tool, f"{place}[{index}]")
