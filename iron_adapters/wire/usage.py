@@ -32,8 +32,8 @@ def openai_usage(usage: Any, service_tier: Any = None, *, makes_output: bool = T
         return None
     given = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
     made = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
-    given = _counts(given) if given else {}
-    made = _counts(made) if made else {}
+    given = _counts(given) if type(given) is dict and any(given.values()) else {}
+    made = _counts(made) if type(made) is dict and any(made.values()) else {}
     if not given and not made:  # most replies: details are missing, or all nought
         return Usage(uncached_input_tokens=total, output_tokens=output, service_tier=word(service_tier))
     read = min(given.get("cached_tokens", 0), total)
