@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 Lend: TypeAlias = "Callable[[BudgetExceeded], Awaitable[bool]]"
 """Borrows more money for a call that was denied for want of it; tells whether there is more now."""
 
+_REQUEST_ID_HERE = {("anthropic", b"x-request-id"): b"request-id", ("openai", b"request-id"): b"x-request-id"}
+"""Under which name each SDK looks for the provider's id of a request."""
 _UNAUTHORIZED = 401
 _OK = range(200, 300)
 
@@ -123,12 +125,12 @@ class Calls:
         Raises:
             PolicyDenied: nothing may be sent.
         """
-        try:
-            return Exchange.admitted(self._engine, ask.scope, plan.codec, plan.wire)
-        except BudgetExceeded as denied:
-            if self._lend is None or not await self._lend(denied):
-                raise
-        return Exchange.admitted(self._engine, ask.scope, plan.codec, plan.wire)
+        while True:
+            try:
+                return Exchange.admitted(self._engine, ask.scope, plan.codec, plan.wire)
+            except BudgetExceeded as denied:
+                if self._lend is None or not await self._lend(denied):
+                    raise
 
     def _plan(self, ask: Ask) -> Plan:
         """Read what *ask* says and choose where it goes.
@@ -239,7 +241,13 @@ class _Sending:
             yield rest
 
     def _headers_back(self, response: Response) -> list[tuple[bytes, bytes]]:
-        return [*back(response.headers.items()), (b"x-iron-call-id", self._exchange.call.id.encode())]
+        headers = back(response.headers.items())
+        if self._plan.translated is not None:
+            headers = [
+                (_REQUEST_ID_HERE.get((self._ask.place.dialect, name), name), value)
+                for name, value in headers
+            ]
+        return [*headers, (b"x-iron-call-id", self._exchange.call.id.encode())]
 
 
 def _codec(endpoint: str) -> Codec:

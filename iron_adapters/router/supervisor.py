@@ -93,7 +93,7 @@ class Supervisor:
         for file in self._alive:
             os.close(file)
         if self._failed:
-            raise WorkersFailed("a worker could not start, so the router ends")
+            raise WorkersFailed("a worker ended before all were ready")
         return self._totals
 
     # -- workers -------------------------------------------------------------------------------------------
