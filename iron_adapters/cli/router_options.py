@@ -50,15 +50,15 @@ class RouterOptions:
         """The size of the largest request."""
         return self.max_body_mb * _MEBIBYTE
 
-    def token_from(self, environment: Mapping[str, str]) -> str | None:
-        """Return what callers need as their API key, ``None`` where any will do.
+    def token_from(self, environment: Mapping[str, str], *, default: str | None = None) -> str | None:
+        """Return what callers need as their API key, else the *default*; ``None`` where any will do.
 
         Raises:
             CannotServe: it is none, there are two, or the router would be open to a network without one.
         """
         if self.token is not None and self.token_file is not None:
             raise CannotServe("--token and --token-file: give one of them")
-        token, where = environment.get(TOKEN_VARIABLE) or None, TOKEN_VARIABLE
+        token, where = environment.get(TOKEN_VARIABLE) or default, TOKEN_VARIABLE
         if self.token is not None:
             token, where = self.token, "--token"
         elif self.token_file is not None:

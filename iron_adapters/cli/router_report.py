@@ -17,11 +17,10 @@ from iron_adapters.router.provider_keys import variable_of
 from iron_adapters.router.service_manager import tell_service_manager
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from iron_adapters.cli.router_options import RouterOptions
-    from iron_adapters.router.app import Setting
-    from iron_adapters.router.doors import Doors
+    from iron_adapters.cli.router_setting import Prepared
     from iron_adapters.router.totals import Totals
     from iron_adapters.router.upstreams import Upstream
     from iron_policy.document import Policy
@@ -29,20 +28,18 @@ if TYPE_CHECKING:
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told, not bound
 
 
-def started(
-    options: RouterOptions, setting: Setting, own_keys: Collection[str], *, port: int, source: str
-) -> dict[str, Any]:
+def started(options: RouterOptions, made: Prepared, *, port: int, source: str) -> dict[str, Any]:
     """Return what there is to say of a router that is about to serve.
 
     Args:
         options: as they were given.
-        setting: what it is made of.
-        own_keys: which upstreams it has keys of its own for.
+        made: what it is made of.
         port: where it listens.
         source: where its policy comes from.
     """
     host = _EVERYWHERE.get(options.host, options.host)
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    setting = made.setting
     policy = setting.engine.policy
     return {
         "openai_base_url": f"{address}/v1",
@@ -50,9 +47,10 @@ def started(
         "host": options.host,
         "port": port,
         "workers": options.workers,
+        "control_plane": None if made.controlled_by is None else made.controlled_by.server_url,
         "token_needed": setting.doors.token is not None,
         "upstreams": [
-            {"name": each.name, "base_url": each.base_url, "key": _key(each, own_keys, setting.doors)}
+            {"name": each.name, "base_url": each.base_url, "key": _key(each, made)}
             for each in setting.upstreams
         ],
         "policy": source,
@@ -125,12 +123,14 @@ class Report:
         _print(json.dumps({"event": event, **facts}))
 
 
-def _key(upstream: Upstream, own_keys: Collection[str], doors: Doors) -> str:
+def _key(upstream: Upstream, made: Prepared) -> str:
     """Return whose key calls to *upstream* go with."""
-    if upstream.name in own_keys:
+    if upstream.name in made.own_keys:
         return "own"
+    if upstream.is_official and made.controlled_by is not None:
+        return "control plane"
     if upstream.is_official:
-        return "callers" if doors.token is None else "none"
+        return "callers" if made.setting.doors.token is None else "none"
     return "none needed"
 
 
@@ -138,6 +138,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "OpenAI clients", f"base_url {facts['openai_base_url']}"
     yield "Anthropic clients", f"base_url {facts['anthropic_base_url']}"
     yield "API key", "the router's token" if facts["token_needed"] else _NO_TOKEN
+    if facts["control_plane"]:
+        yield "control plane", facts["control_plane"]
     for upstream in facts["upstreams"]:
         yield (
             upstream["name"],
@@ -152,6 +154,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 _WHOSE = {
     "own": "with the key of {}",
+    "control plane": "with the control plane's key, if it gives one",
     "callers": "with the caller's own key ({} is not set)",
     "none": "no key: set {}",
     "none needed": "without a key ({} is not set)",
