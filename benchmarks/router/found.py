@@ -16,6 +16,8 @@ from visit import DIRECT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_FULL = 0.9
+"""From which share on a core counts as full; below it, something else held the contender back."""
 IRON, LITELLM, PORTKEY, NGINX = "iron-runtime", "LiteLLM proxy", "Portkey gateway", "nginx proxy_pass"
 
 
@@ -61,8 +63,17 @@ def _throughput(found: Found) -> Iterator[Row]:
                 unit="×",
                 must=times,
                 at_least=True,
-                note=f"{ours:,.0f} against {theirs:,.0f}; it used {found.median(other, 'core_share_16'):.0%} of its core",
+                note=_beside(found, other, ours, theirs),
             )
+
+
+def _beside(found: Found, other: str, ours: float, theirs: float) -> str:
+    share = found.median(other, "core_share_16") or 0.0
+    by_core = (found.median(other, "cpu_us_16") or 0.0) / (found.median(IRON, "cpu_us_16") or 1.0)
+    unfilled = f", it used only {share:.0%} of its core" if share < _FULL else ""
+    return (
+        f"{ours:,.0f} against {theirs:,.0f}{unfilled}; by the time on a core for each request {by_core:.2g} ×"
+    )
 
 
 def _added(found: Found) -> Iterator[Row]:
