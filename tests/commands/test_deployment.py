@@ -1,4 +1,4 @@
-"""What stands in ``deploy``: its commands are held against the options that the command really has."""
+"""What stands in ``deploy`` and ``docs/router.md``: held against the options that the command really has."""
 
 import json
 import re
@@ -24,6 +24,7 @@ from iron_adapters.router.provider_keys import variable_of
 from iron_policy import load_policy
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+DOCUMENT = (DEPLOY.parent / "docs" / "router.md").read_text(encoding="utf-8")
 PROGRAM = "/opt/iron-runtime/bin/iron-runtime"
 
 
@@ -157,3 +158,18 @@ def test_systemd_finds_no_fault_in_the_unit_and_little_exposure(tmp_path):
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_documentation_names_every_option_of_the_router_and_no_other():
+    root = typer.main.get_command(app)
+    options = {option for parameter in root.params for option in parameter.opts} - {"--mode", "--version"}
+    named = set(re.findall(r"`(--[a-z-]+)", DOCUMENT.partition("## Options")[2].partition("\n## ")[0]))
+
+    assert named == options
+
+
+def test_policies_in_the_documentation_have_no_fault(tmp_path):
+    for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(block, encoding="utf-8")
+        load_policy(path)
