@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
@@ -67,6 +68,8 @@ class Upstreams:
         self._by_name = {upstream.name: upstream for upstream in upstreams}
         self._home = home
         """Whose models the unknown ones are taken for: the provider of the only key, where there is one key."""
+        self.choose = lru_cache(maxsize=1024)(self._choose)  # bounded: models' names come from callers
+        """Where a call goes that was made in a dialect, for a model, under the path of an upstream that it forces."""
 
     def __iter__(self) -> Iterator[Upstream]:
         return iter(self._by_name.values())
@@ -75,8 +78,7 @@ class Upstreams:
         """Return the upstream *name*."""
         return self._by_name[name]
 
-    def choose(self, dialect: Dialect, model: str, forced: str | None = None) -> Upstream:
-        """Return where a call goes that was made in *dialect*, for *model*, under the path of *forced*."""
+    def _choose(self, dialect: Dialect, model: str, forced: str | None = None) -> Upstream:
         if forced is not None:
             return self._by_name[forced]
         for upstream in self:
