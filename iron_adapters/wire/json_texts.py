@@ -46,6 +46,11 @@ DOCUMENT_TYPES = frozenset(
 _NESTING = frozenset({dict, list})
 _JSON_STARTS = frozenset("{[ \t\r\n")
 _NOWHERE = (None, None, False)
+_MOST_KNOWN = 1024
+_LONGEST_KNOWN = 4096
+"""Characters of JSON within a string; what longer ones say is not remembered."""
+_known: dict[tuple[str, Role, str, str | None, bool], tuple[Text, ...]] = {}
+"""What JSON within strings says, by all that its texts hang on."""
 _LONG_NUMBER = 1_000_000
 _LONG_DIGITS = 7
 """Numbers of seven digits and more may be identifiers: telephone, account and card numbers."""
@@ -214,15 +219,32 @@ class JsonTexts:
     ) -> None:
         """List the texts within the JSON that the string ``container[key]`` holds: keys, strings and long numbers.
 
-        A string that is no JSON, or that has a key twice, is one text.
+        A string that is no JSON, or that has a key twice, is one text. What short ones say is remembered: an agent
+        sends the arguments of all its earlier tool calls with every further one.
         """
         raw = container[key]
-        document = _nested(raw) if self._parses and type(raw) is str else None
+        if type(raw) is not str:
+            self.walk_values(container, key, role, place, tool_name)
+            return
+        spot = (raw, role, place, tool_name, self._parses)
+        known = _known.get(spot)
+        if known is not None:
+            self.add_known(
+                known,
+                lambda found: found._walk_nested(container, key, role, place, tool_name),  # noqa: SLF001 - our own kind
+            )
+            return
+        first = len(self.texts)
+        self._walk_nested(container, key, role, place, tool_name)
+        if len(raw) <= _LONGEST_KNOWN:
+            if len(_known) >= _MOST_KNOWN:
+                _known.clear()
+            _known[spot] = tuple(self.texts[first:])
+
+    def _walk_nested(self, container: Any, key: Any, role: Role, place: str, tool_name: str | None) -> None:
+        document = _nested(container[key]) if self._parses else None
         if document is None:
-            if type(raw) is str:
-                self.add(container, key, role, place, tool_name, in_json=True)
-            else:
-                self.walk_values(container, key, role, place, tool_name)
+            self.add(container, key, role, place, tool_name, in_json=True)
             return
         first = len(self.texts)
         holder = [document]
@@ -286,6 +308,8 @@ class JsonTexts:
         """Find out where the texts from number *first* to *end* stand."""
         found = JsonTexts(parse_json=self._parses)
         walk(found)
+        for low, high, inner in found._unwalked:
+            found._locate(low, high, inner)
         self._slots[first:end] = found._slots
         self._effects += [(first + low, first + high, effect) for low, high, effect in found._effects]
 
