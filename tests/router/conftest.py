@@ -27,3 +27,24 @@ def routed(double):
 @pytest.fixture
 def router(routed):
     return routed()
+
+
+@pytest.fixture(scope="session")
+def addresses(_double_server):
+    return {"openai": _double_server.openai_url, "anthropic": _double_server.anthropic_url}
+
+
+@pytest.fixture(scope="session")
+def standing_router(addresses):
+    """Return a router under the default policy that many tests share."""
+    with LlmRouter(provider_key=KEYS, upstreams=addresses) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def clear_router(addresses):
+    """Return a router that looks for nothing, so that streams come in the provider's own pieces."""
+    nothing = {"pii": "allow", "secrets": "allow", "injection": "allow"}
+    policy = {"safety": {"input": nothing, "output": nothing}, "audit": {"path": "/dev/null"}}
+    with LlmRouter(provider_key=KEYS, upstreams=addresses, policy=policy) as running:
+        yield running
