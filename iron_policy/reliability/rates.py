@@ -1,6 +1,7 @@
-"""Rates: at most so many requests or tokens of a scope in any window, exactly.
+"""Rates: at most so many requests or tokens of a scope in any window.
 
-Each limit keeps the times of what it let through within its window, so its memory is bounded by the limit.
+What was let through within a thousandth of a window is kept as one, under the time of its last: so a limit is never
+passed, may bind for a thousandth of its window longer than it must, and takes a bounded memory whatever passes.
 """
 
 from __future__ import annotations
@@ -18,20 +19,41 @@ if TYPE_CHECKING:
 
 _SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 _MOST_NAMES = 100_000
+_GRAINS = 1000
+"""Into how many parts a window is cut."""
+
+
+class _Grain:
+    """What was let through at one time, or nearly."""
+
+    __slots__ = ("amount", "began", "last")
+
+    def __init__(self, now: float) -> None:
+        self.began = self.last = now
+        self.amount = 0
 
 
 class _Window:
-    """What one scope used of one limit within its window."""
+    """What one scope used of one limit within its window of so many seconds."""
 
-    __slots__ = ("total", "used")
+    __slots__ = ("_grain_seconds", "total", "used")
 
-    def __init__(self) -> None:
-        self.used: deque[tuple[float, int]] = deque()
+    def __init__(self, seconds: float) -> None:
+        self.used: deque[_Grain] = deque()
         self.total = 0
+        self._grain_seconds = seconds / _GRAINS
 
     def forget(self, before: float) -> None:
-        while self.used and self.used[0][0] <= before:
-            self.total -= self.used.popleft()[1]
+        while self.used and self.used[0].last <= before:
+            self.total -= self.used.popleft().amount
+
+    def add(self, now: float, amount: int) -> None:
+        if not self.used or now - self.used[-1].began > self._grain_seconds:
+            self.used.append(_Grain(now))
+        grain = self.used[-1]
+        grain.last = max(grain.last, now)
+        grain.amount += amount
+        self.total += amount
 
 
 class RateMeter:
@@ -69,15 +91,14 @@ class RateMeter:
                     continue
                 window = self._windows.get((index, name)) or self._begin(index, name)
                 oldest = now - seconds
-                if window.used and window.used[0][0] <= oldest:
+                if window.used and window.used[0].last <= oldest:
                     window.forget(oldest)
                 amount = tokens if of_tokens else 1
                 if window.total + amount > most:
                     return self._refusal(self._limits[index], window, now)
                 due.append((window, amount))
             for window, amount in due:
-                window.used.append((now, amount))
-                window.total += amount
+                window.add(now, amount)
         return None
 
     def correct(self, name_of: Callable[[str], str | None], tokens: int) -> None:
@@ -88,17 +109,16 @@ class RateMeter:
                 name = name_of(limit.scope)
                 if limit.tokens is not None and name is not None:
                     window = self._windows.get((index, name)) or self._begin(index, name)
-                    window.used.append((now, tokens))
-                    window.total += tokens
+                    window.add(now, tokens)
 
     def _begin(self, index: int, name: str) -> _Window:
         if len(self._windows) > _MOST_NAMES:
             self._windows = {key: window for key, window in self._windows.items() if window.used}
-        window = self._windows[index, name] = _Window()
+        window = self._windows[index, name] = _Window(self._bounds[index][1])
         return window
 
     def _refusal(self, limit: RateLimit, window: _Window, now: float) -> RateLimited:
-        oldest = window.used[0][0] if window.used else now
+        oldest = window.used[0].last if window.used else now
         wait = max(0.0, oldest + _SECONDS[limit.window] - now)
         what = f"{limit.requests} requests" if limit.requests is not None else f"{limit.tokens} tokens"
         return RateLimited(
