@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import logging
 import os
 import sys
 from functools import partial
@@ -36,6 +37,7 @@ _CANNOT = 2
 def run_router(options: RouterOptions) -> NoReturn:
     """Serve until a signal ends it, tell on standard error what it did, and exit with 0; 2 where it cannot start."""
     report = Report(as_json=options.as_json, service_manager=os.environ.get("NOTIFY_SOCKET"))
+    logging.getLogger().addHandler(report.handler())
     serve = _serve_here if options.workers == 1 else _serve_in_workers
     try:
         made = prepared(options, os.environ)

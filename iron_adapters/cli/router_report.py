@@ -7,6 +7,7 @@ there is a key, never which.
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import sys
 from contextlib import suppress
@@ -75,6 +76,15 @@ class Report:
         self._service_manager = service_manager
         self._address = ""
 
+    def handler(self) -> logging.Handler:
+        """Return what hands on the warnings of all loggers, in the same form."""
+        return _Warnings(self)
+
+    def warn(self, record: logging.LogRecord) -> None:
+        """Say what a logger warns of. Not its traceback, which may hold texts."""
+        facts = {"level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        self._say("log", record.getMessage(), facts)
+
     def started(self, facts: Mapping[str, Any]) -> None:
         """Say what is about to be served, and under what."""
         self._address = facts["anthropic_base_url"]
@@ -121,6 +131,18 @@ class Report:
     @staticmethod
     def _say_json(event: str, facts: Mapping[str, Any]) -> None:
         _print(json.dumps({"event": event, **facts}))
+
+
+class _Warnings(logging.Handler):
+    """Takes what loggers of any name say, from warnings on."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(logging.WARNING)
+        self._report = report
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        self._report.warn(record)
 
 
 def _key(upstream: Upstream, made: Prepared) -> str:

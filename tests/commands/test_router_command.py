@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import logging
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -17,6 +19,7 @@ pytest.importorskip("pyreqwest", reason="the router needs the extra iron-adapter
 
 from router_process import IRON_RUNTIME, KEYS, RouterProcess
 
+from iron_adapters.cli.router_report import Report
 from iron_adapters.testing.faults import stalled
 
 EMAIL = "alice.canary@example.com"
@@ -195,6 +198,45 @@ def test_each_request_has_a_line_that_tells_no_text_and_no_key(router):
     assert (line["path"], line["status"], line["upstream"]) == ("/v1/chat/completions", 200, "openai")
 
 
+def test_on_a_terminal_it_is_a_table(policy, tmp_path):
+    terminal, below = pty.openpty()
+    environment = {**os.environ, "IRON_POLICY": policy(), "COLUMNS": "120", "OPENAI_API_KEY": OPENAI_KEY}
+    environment.pop("ANTHROPIC_API_KEY")
+    command = [*IRON_RUNTIME, "--mode=router", "--port=0"]
+    with subprocess.Popen(command, env=environment, stderr=below) as process:  # noqa: S603 - our own command
+        os.close(below)
+        seen = b""
+        while b"ready on" not in seen:
+            seen += os.read(terminal, 4096)
+        process.terminate()
+        with contextlib.suppress(OSError):  # the last of it is closed
+            while True:
+                seen += os.read(terminal, 4096)
+    os.close(terminal)
+
+    assert process.returncode == 0
+    assert "│ policy" in seen.decode()
+    assert "│ calls" in seen.decode()
+
+
+def test_what_loggers_warn_of_is_said_in_json_too_and_without_a_traceback(capsys):
+    logger, handler = logging.getLogger("iron.some"), Report(as_json=True).handler()
+    logger.addHandler(handler)
+    try:
+        raise ValueError(EMAIL)
+    except ValueError:
+        logger.exception("it failed %d times", 2)
+    logger.info("not this")
+    logger.removeHandler(handler)
+
+    assert json.loads(capsys.readouterr().err) == {
+        "event": "log",
+        "level": "error",
+        "logger": "iron.some",
+        "message": "it failed 2 times",
+    }
+
+
 def test_systemd_is_told_when_calls_are_accepted(router, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
@@ -246,6 +288,15 @@ def test_one_variable_never_feeds_two_upstreams(refused, tmp_path):
 
 def test_a_router_that_could_serve_no_call_does_not_start(refused):
     assert "set OPENAI_API_KEY" in refused("--token", TOKEN)
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=on_linux)])
+def test_a_router_that_fails_while_it_starts_says_so_and_ends(workers, refused):
+    complaint = refused(f"--workers={workers}", IC_TOKEN=TOKEN, IC_SERVER="http://")
+
+    assert (
+        "it is no http(s) address" if workers == 1 else "a worker ended before all were ready"
+    ) in complaint
 
 
 def test_a_policy_with_faults_and_a_budget_that_is_none_start_nothing(refused):

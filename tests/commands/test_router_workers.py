@@ -1,5 +1,6 @@
 """``iron-runtime --mode=router --workers=N``: several processes on one port, what they share, and how they fare."""
 
+import contextlib
 import os
 import re
 import signal
@@ -51,7 +52,8 @@ def only():
 
     def let_all():
         while stopped:
-            os.kill(stopped.pop(), signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(stopped.pop(), signal.SIGCONT)
 
     let.all = let_all
     yield let
@@ -104,7 +106,7 @@ def test_a_worker_that_was_killed_is_replaced_and_meanwhile_the_other_serves(rou
 
     assert started.ask()[0] == 200
     told = started.event("worker_ended")
-    assert (told["pid"], told["code"]) == (killed, -signal.SIGKILL)
+    assert (told["pid"], told["code"], told["restart_seconds"]) == (killed, -signal.SIGKILL, 0.5)
     while len(started.workers()) < 2:
         pass
     (new,) = {*started.workers()} - {other}
@@ -140,3 +142,13 @@ def test_a_signal_to_the_whole_group_is_one_signal_to_each_worker(double, router
 
     assert rest.endswith(b"data: [DONE]\n\n")
     assert started.end(None)[1]["calls"] == 1
+
+
+def test_a_worker_that_does_not_end_is_killed_after_its_grace(router, only):
+    started = router("--grace-seconds=0")
+    first, second = started.workers()
+    only(first, [first, second])
+
+    code, said = started.end()
+    assert (code, said["lost_workers"]) == (0, 1)
+    assert ended(second)
