@@ -25,9 +25,9 @@ test: .venv-test/.made  ## Run all tests but the slow ones
 		echo "Left out: tests marked slow, which 'make slow' runs$${slow:+ (in $$slow)}"
 	$(TEST) -m pytest -n auto -m 'not slow' $(PYTEST_ARGS)
 
-frameworks: .venv-frameworks/.made  ## Run the adapters' tests beside CrewAI, LlamaIndex and the SDKs' older line
-	@echo "Left out: LangChain's tests, which 'make test' runs: CrewAI does not allow what it needs (openai 3)"
-	$(FRAMEWORKS) -m pytest -n auto -m 'not slow' tests/adapters $(PYTEST_ARGS)
+frameworks: .venv-frameworks/.made  ## Run the adapters' and the router's tests beside CrewAI, LlamaIndex and the SDKs' older line
+	@echo "Left out: tests of LangChain and Node, which 'make test' runs: CrewAI does not allow what LangChain needs (openai 3)"
+	$(FRAMEWORKS) -m pytest -n auto -m 'not slow' tests/adapters tests/router $(PYTEST_ARGS)
 
 slow: .venv-test/.made  ## Run the tests that take long
 	$(TEST) -m pytest -m slow --timeout=900 $(PYTEST_ARGS)
