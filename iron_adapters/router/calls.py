@@ -24,10 +24,11 @@ from iron_adapters.router.sending import (
     read_whole,
     refuse_redirect,
     request_to,
+    unreadable,
     was_sent,
 )
 from iron_adapters.wire import Codec, codec_for
-from iron_policy.exceptions import BudgetExceeded, IronError
+from iron_policy.exceptions import BudgetExceeded, IronError, WireError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -115,6 +116,9 @@ class Calls:
         except PyreqwestError as error:
             exchange.broke(error, sent=was_sent(error))
             raise problem_of(error) from None
+        except WireError as error:  # the request was read before, so this is about the reply
+            exchange.broke(error, sent=True)
+            raise unreadable(error) from None
         except BaseException as error:
             exchange.broke(error, sent=True)  # ends nothing twice: a call that has ended stays as it is
             raise
@@ -217,8 +221,8 @@ class _Sending:
             async for piece in pieces:
                 await self._reply.piece(piece)
         except IronError as error:
-            place = self._ask.place
-            await self._reply.piece(last_event(error, place.dialect, place.endpoint))
+            place, told = self._ask.place, unreadable(error) if isinstance(error, WireError) else error
+            await self._reply.piece(last_event(told, place.dialect, place.endpoint))
         finally:
             stream.close()
         await self._reply.end()

@@ -146,3 +146,8 @@ def problem_of(error: PyreqwestError) -> UpstreamError:
     if isinstance(error, RequestTimeoutError):
         return TimedOut(f"the provider did not answer in time ({kind})")
     return UpstreamError(f"the provider could not be reached, or the connection broke ({kind})")
+
+
+def unreadable(error: WireError) -> UpstreamError:
+    """Return what *error* means to a caller whose own request could be read: not that request is at fault."""
+    return UpstreamError(f"the provider's reply is not handed on: {error}")

@@ -103,16 +103,27 @@ def test_a_redirect_is_not_followed(ask, provider):
     assert "redirects" in str(error)
 
 
-def test_a_reply_that_nobody_can_read_is_not_handed_on(ask, provider):
+def test_a_reply_that_nobody_can_read_is_the_providers_fault_and_not_handed_on(ask, provider):
     body = b"<html>secret</html>"
     odd = provider(
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
         % (len(body), body)
     )
-    error, _, _ = ask(odd.url)
+    error, end, spent = ask(odd.url)
 
-    assert error.status_code == 400
+    assert (error.status_code, error.code) == (502, "upstream_failed")
     assert "secret" not in str(error)
+    assert end.type == "call.failed"
+    assert spent > 0
+
+
+def test_a_stream_that_nobody_can_read_ends_in_the_providers_fault(ask, provider):
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+    error, _, spent = ask(provider(head + b'data: {"secret\n\n').url, stream=True)
+
+    assert (error.type, error.code) == ("server_error", "upstream_failed")
+    assert "secret" not in str(error)
+    assert spent > 0
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 529])
