@@ -7,6 +7,7 @@ another, and ends when its supervisor does.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     _Handler: TypeAlias = Callable[[int, FrameType | None], object] | int | None
 
+_log = logging.getLogger("iron.router")
 READY: Final = b"ready\n"
 _FAILED: Final = 1
 
@@ -104,7 +106,7 @@ def _work_and_exit(work: Callable[[int], None], says: int) -> NoReturn:
         work(says)
         code = 0
     except BaseException as error:  # noqa: BLE001 - the worker's edge: a traceback may hold texts, and the process ends anyway
-        print(f"iron-runtime: a worker failed with {type(error).__name__}", file=sys.stderr)  # noqa: T201 - there is nobody else to tell
+        _log.error("a worker failed with %s", type(error).__name__)
     finally:
         sys.stderr.flush()
         os._exit(code)

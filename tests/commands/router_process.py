@@ -32,7 +32,7 @@ class RouterProcess:
         """Read on until the router says something of this *kind*; return it."""
         for line in self.process.stderr:
             self.output += line
-            said = json.loads(line) if line.startswith("{") else {}
+            said = json.loads(line)
             if said.get("event") == kind:
                 return said
         raise AssertionError(f"the router ended without {kind!r}: {self.output}")
