@@ -16,7 +16,7 @@ from starlette.routing import Route
 from iron_adapters.testing import catalogue
 from iron_adapters.testing.answer import Answer, ModelEndpoint
 from iron_adapters.testing.anthropic_messages import Messages
-from iron_adapters.testing.billing import Bill
+from iron_adapters.testing.billing import MOST_LINES, Bill
 from iron_adapters.testing.choices import choices_of, usage_of
 from iron_adapters.testing.dialects import ANTHROPIC, OPENAI, Dialect
 from iron_adapters.testing.lookups import CountTokens, Embeddings, LookupEndpoint, Moderations
@@ -48,13 +48,17 @@ class Desk:
     settings: Settings
     requests: ReceivedRequests
     script: Script = field(default_factory=Script)
-    bill: Bill = field(default_factory=Bill)
+    most_bill_lines: int = MOST_LINES
+    bill: Bill = field(init=False)
     store: ResponseStore = field(default_factory=ResponseStore)
     numbers: count[int] = field(default_factory=count)
 
+    def __post_init__(self) -> None:
+        self.start_new_bill()
+
     def start_new_bill(self) -> None:
         """Bill what comes on a new bill; streams that still run are billed on the one they began on."""
-        self.bill = Bill()
+        self.bill = Bill(self.most_bill_lines)
 
     def models_of(self, dialect: Dialect) -> Mapping[str, str]:
         """Return the models that *dialect*'s provider has."""

@@ -16,7 +16,8 @@ from iron_policy.messages import Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MOST_LINES = 10_000
+MOST_LINES = 10_000
+"""Lines that a bill keeps, unless it is told otherwise."""
 
 
 @dataclass(slots=True)
@@ -38,11 +39,11 @@ class _Account:
 
 
 class Bill:
-    """Totals per model, and the last ten thousand calls. Thread-safe."""
+    """Totals per model, and the last *most_lines* calls. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_lines: int = MOST_LINES) -> None:
         self._accounts: dict[str, _Account] = {}
-        self._lines: deque[BillLine] = deque(maxlen=_MOST_LINES)
+        self._lines: deque[BillLine] = deque(maxlen=most_lines)
         self._lock = threading.Lock()
 
     def open(self, model: str, path: str, usage: Usage) -> BillLine:

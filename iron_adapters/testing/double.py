@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Self
 
+from iron_adapters.testing.billing import MOST_LINES
 from iron_adapters.testing.faults import Fault, fault_of
 from iron_adapters.testing.recorder import ReceivedRequests
 from iron_adapters.testing.replies import Arguments, Reply, ToolUse
@@ -58,6 +59,7 @@ class ProviderDouble:
         keep_alive: false closes each connection after its answer, so that a client that outlives an event loop (LangChain
             caches them) never meets a connection of a loop that is gone.
         keep_requests: how many requests are kept for assertions.
+        keep_bill_lines: how many calls the bill keeps one by one; its totals are of all.
 
     Raises:
         ImportError: the extra ``iron-adapters[testing]`` is not installed.
@@ -72,6 +74,7 @@ class ProviderDouble:
         compression: Compression | None = None,
         keep_alive: bool = True,
         keep_requests: int = 1000,
+        keep_bill_lines: int = MOST_LINES,
     ) -> None:
         with _naming_the_extra():
             from iron_adapters.testing.app import Desk, build_app
@@ -81,7 +84,11 @@ class ProviderDouble:
         self.settings = Settings(compression=compression, keep_alive=keep_alive)
         self.settings.openai_models = {**self.settings.openai_models, **(models or {})}
         self.settings.anthropic_models = {**self.settings.anthropic_models, **(models or {})}
-        self._desk = Desk(settings=self.settings, requests=ReceivedRequests(keep_requests))
+        self._desk = Desk(
+            settings=self.settings,
+            requests=ReceivedRequests(keep_requests),
+            most_bill_lines=keep_bill_lines,
+        )
         self.app: ASGIApp = build_app(self._desk)
         """The ASGI application, for use in process; faults that close a connection raise ``ConnectionResetError``."""
 

@@ -107,6 +107,20 @@ def test_the_bill_equals_what_was_reported(double, client):
     assert all(line.finished for line in double.bill.lines)
 
 
+def test_the_bill_keeps_the_last_calls_and_counts_them_all():
+    with (
+        ProviderDouble(keep_bill_lines=2, keep_alive=False) as double,
+        openai.OpenAI(base_url=double.openai_url, max_retries=0) as client,
+    ):
+        for _ in range(3):
+            ask(client)
+        assert (len(double.bill.lines), double.bill.calls) == (2, 3)
+
+        double.reset()
+        ask(client)
+        assert (len(double.bill.lines), double.bill.calls) == (1, 1)
+
+
 def test_the_bill_has_a_total_for_each_model(double, client):
     ask(client)
     client.embeddings.create(model="text-embedding-3-small", input="one two")
