@@ -32,6 +32,7 @@ _HOSTS = {
 }
 _SUFFIXES = {".openai.azure.com": "openai", ".api.cognitive.microsoft.com": "openai"}
 _ANTHROPIC_KEY = "sk-ant-"
+_ANY_KEY = "sk-"
 _OPENAI_MODELS = re.compile(
     r"gpt|chatgpt|o\d|codex|ft:|text-embedding-|davinci|babbage|omni-moderation|text-moderation|computer-use"
 )
@@ -56,14 +57,15 @@ def provider_of_model(model: str) -> Dialect | None:
 
 
 def refuse_foreign_key(upstream_name: str, key: str) -> None:
-    """Raise where *key* is one of Anthropic's and *upstream_name* is OpenAI, or the other way round.
+    """Raise where *key* has the form of another provider's than *upstream_name*. One of neither form may be a gateway's.
 
     Raises:
         ProviderMismatch: naming both, and never the key.
     """
-    if upstream_name in OFFICIAL_URLS and provider_of_key(key) != upstream_name:
+    owner = provider_of_key(key)
+    if upstream_name in OFFICIAL_URLS and owner != upstream_name and key.startswith(_ANY_KEY):
         raise ProviderMismatch(
-            f"the key at hand is one of {provider_of_key(key)!r} and the call is for {upstream_name!r}; "
+            f"the key at hand is one of {owner!r} and the call is for {upstream_name!r}; "
             "a key is never sent to another provider"
         )
 

@@ -19,6 +19,7 @@ pytest.importorskip("langchain_openai", reason="the examples need the extra iron
 pytest.importorskip("anthropic", reason="the examples need the extra iron-adapters[demo]")
 
 from iron_adapters import uninstall
+from iron_adapters.providers import OFFICIAL_URLS
 from iron_adapters.testing.speaking import speak
 from iron_policy import load_policy
 
@@ -45,6 +46,9 @@ def double(double, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_BASE_URL", double.openai_url)
     monkeypatch.setenv("ANTHROPIC_BASE_URL", double.anthropic_url)
+    # A router does not look for its providers where its own callers do: that would be itself.
+    for name, url in (("openai", double.openai_url), ("anthropic", f"{double.anthropic_url}/v1")):
+        monkeypatch.setitem(OFFICIAL_URLS, name, url)
     double.answer_with(talkative)
     yield double
     uninstall()
