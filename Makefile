@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test frameworks slow check lint format record matrix conformance bench bench-router lock clean
+.PHONY: help demo test frameworks slow check lint format record matrix conformance bench bench-router soak lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench-router: .venv-bench/.made  ## Measure the router beside LiteLLM, Portkey a
 	-@$(MAKE) --no-print-directory .venv-bench-litellm/.made
 	-@$(MAKE) --no-print-directory .bench-node/.made
 	$(BENCH) benchmarks/router/run.py $(BENCH_ARGS) || { test $$? = 1 && echo "Not every row reaches what it must: see the report above"; }
+
+soak: .venv-bench/.made  ## Mixed calls through the router for 30 minutes, a fifth hanging up (BENCH_ARGS=--quick)
+	$(BENCH) benchmarks/router/soak.py $(BENCH_ARGS)
 
 lock: .venv-uv/bin/uv  ## Resolve requirements/*.txt anew from pyproject.toml
 	echo 'uv' | $(COMPILE) --upgrade -o requirements/uv.txt -

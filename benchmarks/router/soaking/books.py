@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
-from soaking.provider import LEFT_ALONE, UNTOLD, dated
+from soaking.provider import UNTOLD, dated
 
 from iron_policy.audit import verify
 from iron_policy.cost import price_of, to_nanodollars
@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from iron_adapters.testing.billing import BillLine
 
 EXACT = "calls whose cost the provider tells"
-_ROLES = {
-    **{dated(model): "provider's faults that leave the cost untold" for model in UNTOLD},
-    **{dated(model): "stalled streams whose caller left" for model in LEFT_ALONE},
-}
+_ROLES = {dated(model): f"untold: {fault.kind}, {model}" for model, fault in UNTOLD.items()}
 _ENDS = {"call.settled", "call.failed"}
 
 

@@ -50,13 +50,13 @@ UNTOLD: dict[str, Fault] = {
     "claude-3-5-haiku-latest": error_event(after_events=6),
     "o4-mini": without_usage(),
     "gpt-5.1": malformed(),
-}
-"""Models that bill, or may bill, and do not say how much."""
-LEFT_ALONE: dict[str, Fault] = {
     "gpt-5.2": stalled(after_events=6, seconds=30.0),
     "claude-opus-4-5": stalled(after_events=6, seconds=30.0),
 }
-"""Models whose streams stall until the router, which reads on for some seconds after a caller left, closes them."""
+"""Models that bill, or may bill, and do not say how much.
+
+The last two stall until the router, which reads on for some seconds after a caller has left, closes their streams.
+"""
 PHASES = (
     {"pace": 0.0, "rechunk": None, "compress": None},
     {"pace": 0.015, "rechunk": None, "compress": None},
@@ -79,7 +79,7 @@ class Provider:
         self.double = ProviderDouble(keep_requests=20, keep_bill_lines=1_000_000)
         self.leaks = 0
         """Requests in which somebody's address reached the provider."""
-        for faults in (LATE, FAILING, UNTOLD, LEFT_ALONE):
+        for faults in (LATE, FAILING, UNTOLD):
             for model, fault in faults.items():
                 self.double.fail_next(fault, times=FOREVER, model=model)
         self.double.answer_with(self._answer)

@@ -75,7 +75,9 @@ def _money(found: Found) -> Iterator[str]:
         )
     yield ""
     yield (
-        f"Calls that cost something. The record comes to ${_usd(books.record_nanodollars)}, the budget to "
+        "Untold is what a call cost whose provider broke off, or said nothing of it: the router then charges by what came "
+        "and, where nothing came, the upper bound that it held; such calls are no part of the first row. "
+        f"The record comes to ${_usd(books.record_nanodollars)}, the budget to "
         f"${_usd(books.spent_nanodollars)}, the command's summary to ${_usd(books.summary_nanodollars)}; held once all "
         f"was quiet: ${_usd(books.held_nanodollars)}. Calls that never ended: {books.never_ended}, that ended twice: "
         f"{books.ended_twice}. Where the first row's charges come from: {_pairs(books.bases)}."
