@@ -5,6 +5,7 @@ Owns the order: record, check the caller, read, check the model, meet a fault, a
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ from iron_adapters.testing.stamp import Stamp
 from iron_policy.messages import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from starlette.requests import Request
     from starlette.types import ASGIApp
@@ -182,7 +183,8 @@ def _speaker(endpoint: ModelEndpoint) -> Callable[[_Exchange, Request], WholeRep
 
     def speak(exchange: _Exchange, _request: Request) -> WholeReply | StreamedReply:
         desk = exchange.desk
-        asked = endpoint.read(exchange.json(), len(exchange.body))
+        with _reading():
+            asked = endpoint.read(exchange.json(), len(exchange.body))
         model = exchange.dated(asked.model)
         fault = exchange.met(asked.model)
         if fault and (fault.kind == "drop" or (fault.kind == "error_event" and not asked.stream)):
@@ -204,6 +206,20 @@ def _speaker(endpoint: ModelEndpoint) -> Callable[[_Exchange, Request], WholeRep
         )
 
     return speak
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Answer 400 to a value of the wrong type, wherever it stands: it is the caller's fault.
+
+    Raises:
+        Problem: something cannot be read.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
+        message = f"Invalid type for a parameter ({type(error).__name__})."
+        raise Problem(400, message, code="invalid_type") from error
 
 
 def _unanswered(exchange: _Exchange, fault: Fault) -> WholeReply:
@@ -252,7 +268,8 @@ def _finder(endpoint: LookupEndpoint) -> Callable[[_Exchange, Request], WholeRep
         fault = exchange.met(str(asked_model))
         if fault and fault.kind == "error_event":
             return _unanswered(exchange, fault)
-        found = endpoint.find(body, len(exchange.body), model, exchange.stamp)
+        with _reading():
+            found = endpoint.find(body, len(exchange.body), model, exchange.stamp)
         if fault and fault.kind == "no_usage":
             found.body.pop("usage", None)
         if found.usage is not None and not (fault and fault.kind == "drop"):

@@ -5,11 +5,9 @@ Owns the values that the dialects make of a request and that the answer is made 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 Endpoint: TypeAlias = Literal["chat", "responses", "completions", "messages"]
 """Where the client asked."""
@@ -58,3 +56,22 @@ class Asked:
     input_tokens: int = 1
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The request as it was read."""
+
+    def __post_init__(self) -> None:
+        """Hold the caller's values to their types.
+
+        Raises:
+            TypeError: one of them is of another, which no provider takes.
+        """
+        texts = (self.model, self.user_text, *self.tool_results, *self.stop_sequences, *self._tool_names())
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("a text is no string")
+        if not all(isinstance(tool.schema, Mapping) for tool in self.tools):
+            raise TypeError("the schema of a tool is no object")
+        if not isinstance(self.schema, Mapping | None) or type(self.choice_count) is not int:
+            raise TypeError("the schema of the answer is no object, or n is no number")
+        if self.max_tokens is not None and type(self.max_tokens) is not int:
+            raise TypeError("the limit of tokens is no number")
+
+    def _tool_names(self) -> tuple[str, ...]:
+        return tuple(tool.name for tool in self.tools)
