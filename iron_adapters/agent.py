@@ -18,14 +18,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 from contextlib import ExitStack
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, cast, overload
 
 from iron_adapters.agent_settings import BudgetConfig, ReliabilityConfig, SafetyConfig, adjusted
 from iron_adapters.installation import ensure_patched
-from iron_adapters.resolve import engine_for
+from iron_adapters.resolve import enclosing_engine
+from iron_adapters.runtime_address import runtime_address
+from iron_adapters.runtime_runs import end_run, show_token, with_the_runtimes
 from iron_policy.exceptions import PolicyError
 from iron_policy.scope import entered
 
@@ -78,7 +79,8 @@ def protect_agent(
     Args:
         function: what to protect, where it stands without parentheses: ``@protect_agent``.
         budget_usd: the most that one run may spend, in USD.
-        ic_token: names the agent to an Iron Cage control plane. Nothing is sent with it yet, and it is never logged.
+        ic_token: names the agent to Iron Cage. It is what a runtime (``IRON_RUNTIME_URL``) is shown, where
+            ``IRON_RUNTIME_TOKEN`` is not set; nobody else is sent it, and it is never logged.
         budget: ``BudgetConfig(max_usd=…)``, the long spelling of ``budget_usd``.
         safety: what is looked for, over what the policy says.
         reliability: what happens when a provider fails, over what the policy says.
@@ -91,13 +93,12 @@ def protect_agent(
     Raises:
         PolicyError: *policy* is no policy, or a setting contradicts another; nothing runs.
     """
-    del ic_token
     if budget_usd is not None and budget is not None:
         raise PolicyError("protect_agent: budget_usd and budget say the same; give one of them")
     if budget_usd is not None:
         budget = BudgetConfig(max_usd=budget_usd)
     names = _Names(agent=agent, user=user, path=path)
-    protection = Protection(adjusted(policy, safety, reliability), budget, names, on_end)
+    protection = Protection(adjusted(policy, safety, reliability), budget, names, on_end, ic_token)
     return protection if function is None else protection(function)
 
 
@@ -116,8 +117,10 @@ class Protection:
         budget: BudgetConfig | None,
         names: _Names,
         on_end: Callable[[RunSummary], object] | None,
+        ic_token: str | None,
     ) -> None:
         self._engine = engine
+        self._ic_token = ic_token
         self._budget_usd = None if budget is None else budget.max_usd
         self._names = names
         self._on_end = on_end
@@ -129,13 +132,13 @@ class Protection:
         names["agent"] = names["agent"] or getattr(function, "__name__", None)
 
         def run() -> _Run:
-            return _Run(self._engine, self._budget_usd, names, self._on_end)
+            return _Run(self._engine, self._budget_usd, names, self._on_end, self._ic_token)
 
         return cast("Callable[P, R]", _wrapped(function, run))
 
     def __enter__(self) -> Scope:
         """Open a run for the block."""
-        run = _Run(self._engine, self._budget_usd, self._names, self._on_end)
+        run = _Run(self._engine, self._budget_usd, self._names, self._on_end, self._ic_token)
         self._open.set((*self._open.get(), run))
         return run.open()
 
@@ -170,12 +173,17 @@ class _Run:
         budget_usd: float | None,
         names: _Names,
         on_end: Callable[[RunSummary], object] | None,
+        ic_token: str | None,
     ) -> None:
-        _refuse_runtime()
+        address = runtime_address()
         ensure_patched()
-        self.scope = (engine or engine_for(None)).scope(budget_usd=budget_usd, **names)
+        self.scope = (engine or enclosing_engine()).scope(budget_usd=budget_usd, **names)
         self.scope.governs_wire = True
         self.scope.explicit_policy = engine is not None
+        if address is not None:
+            self.scope.completed = with_the_runtimes
+            if ic_token:
+                show_token(self.scope, ic_token)
         self._on_end = on_end
         self._stack = ExitStack()
 
@@ -190,8 +198,12 @@ class _Run:
 
     def end(self) -> None:
         """Tell whoever asked what the run came to."""
-        if self._on_end is not None:
-            self._on_end(self.scope.summary())
+        try:
+            if self._on_end is not None:
+                self._on_end(self.scope.summary())
+        finally:
+            if self.scope.completed is not None:
+                end_run(self.scope)
 
     def __enter__(self) -> Scope:
         return self.open()
@@ -298,10 +310,3 @@ def _steps(run: _Run, generator: Generator[Any, Any, Any]) -> Generator[Any, Any
                 take, value = generator.throw, error
     finally:
         run.end()
-
-
-def _refuse_runtime() -> None:
-    if os.environ.get("IRON_RUNTIME_URL"):
-        raise PolicyError(
-            "IRON_RUNTIME_URL is set, and this version cannot send calls to a runtime; unset it to be governed in process"
-        )

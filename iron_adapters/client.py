@@ -20,6 +20,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from iron_adapters.resolve import Governor
+from iron_adapters.runtime_address import runtime_address
 from iron_adapters.transport import transport_classes
 
 if TYPE_CHECKING:
@@ -48,15 +49,16 @@ def govern(client: Client, policy: PolicyLike = None) -> Client:
     ungoverned = http_client.__dict__.get("_iron_ungoverned", http_client)
     governed = copy.copy(ungoverned)
     own_class: Any = type(ungoverned)
-    governed.__class__ = _without_finalizer(own_class)
+    governed.__class__ = without_finalizer(own_class)
     governed._iron_ungoverned = ungoverned  # noqa: SLF001
     http = _http_module(ungoverned)
     sync, asynchronous = transport_classes(http)
     cls = sync if isinstance(ungoverned, http.Client) else asynchronous
     governed._transport = cls(governor, ungoverned._transport)  # noqa: SLF001
+    mounts = {} if runtime_address() else ungoverned._mounts  # noqa: SLF001 - no proxy is needed to reach a runtime
     governed._mounts = {  # noqa: SLF001
         pattern: None if transport is None else cls(governor, transport)
-        for pattern, transport in ungoverned._mounts.items()  # noqa: SLF001
+        for pattern, transport in mounts.items()
     }
     client._client = governed  # type: ignore[attr-defined]  # noqa: SLF001
     return client
@@ -70,7 +72,7 @@ def _http_module(http_client: Any) -> Any:
 
 
 @cache
-def _without_finalizer(cls: Any) -> Any:
+def without_finalizer(cls: Any) -> Any:
     """Return a subclass of *cls* that is collected quietly.
 
     The SDKs' own HTTP clients close themselves when they are collected. A copy must not: its transports are the

@@ -7,6 +7,7 @@ look at a context variable. It proves that it works before it stays, and it can 
 
 from __future__ import annotations
 
+import copy
 import inspect
 import sys
 import threading
@@ -16,9 +17,14 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from iron_adapters.marks import Mark, is_charged, is_claimed, live_mark, mark
+from iron_adapters.client import without_finalizer
+from iron_adapters.marks import Mark, claims_here, is_charged, is_claimed, live_mark, mark
+from iron_adapters.own_routers import with_proof
 from iron_adapters.providers import provider_of
+from iron_adapters.relay import RelayEngine
 from iron_adapters.resolve import Governor, set_default_engine
+from iron_adapters.runtime_address import runtime_address
+from iron_adapters.runtime_link import Link
 from iron_adapters.sdk_errors import REFUSAL, sdk_of
 from iron_adapters.transport import Seam
 from iron_adapters.wire import codec_for
@@ -117,7 +123,8 @@ def install(policy: PolicyLike = None) -> Installation:
             stacklevel=2,
         )
     _installed = governor
-    set_default_engine(engine)
+    if not isinstance(engine, RelayEngine):
+        set_default_engine(engine)
     return done
 
 
@@ -247,6 +254,8 @@ def _governed(original: Callable[..., Any]) -> Callable[..., Any]:
         seam = _seam(self, request)
         if seam is None:
             return original(self, request)
+        if isinstance(seam, Link):
+            return seam.send(request, lambda linked: original(_unproxied(self), linked))
         # Through here again: another policy may have to act on the same call.
         return seam.send(request, lambda admitted: send(self, admitted))
 
@@ -260,6 +269,8 @@ def _governed_async(original: Callable[..., Any]) -> Callable[..., Any]:
         seam = _seam(self, request)
         if seam is None:
             return await original(self, request)
+        if isinstance(seam, Link):
+            return await seam.send_async(request, lambda linked: original(_unproxied(self), linked))
         return await seam.send_async(request, lambda admitted: send(self, admitted))
 
     send._iron_original = original  # type: ignore[attr-defined]  # noqa: SLF001
@@ -275,14 +286,51 @@ class _Applying(NamedTuple):
     marked: Mark | None = None
 
 
-def _seam(client: Any, request: Any) -> Seam | None:
+def _seam(client: Any, request: Any) -> Seam | Link | None:
     """Return what is next to act on *request*, ``None`` where nobody is, or nobody any more.
 
-    Policies apply from the outermost in. One that was named nowhere yields to one that was: a run without a policy of
-    its own, around a client that has one, only adds its budget.
+    Policies apply from the outermost in, and then the runtime, if there is one. A policy that was named nowhere yields
+    to one that was: a run without a policy of its own, around a client that has one, only adds its budget.
     """
     applying = [found for found in _applying() if _concerns(found, request)]
-    return _next(applying, _engine_of_transport(client, request)) if applying else None
+    if not applying and not claims_here():
+        return None
+    governor = _governor_of_transport(client, request)
+    named_below = None if governor is None else governor.explicit_engine
+    acting = _next(applying, named_below) if applying else None
+    if acting is not None or governor is not None:
+        return acting  # a transport of ours is the last to act, so what is left to do is its
+    with_proof(request)
+    return _link(applying, request)
+
+
+def _link(applying: list[_Applying], request: Any) -> Link | None:
+    """Return the link to the runtime, where there is one and *request* is a call to a model."""
+    address = runtime_address()
+    if address is None:
+        return None
+    marked = live_mark()
+    own_terms = None if marked is None else marked.own_terms
+    scope = applying[0].scope if applying else current_scope()
+    scope = scope or next((claim.scope for claim in claims_here() if claim.scope is not None), None)
+    if scope is None or not (applying or _is_model_call(request)):
+        return None
+    return Link(address, scope, as_status=False, own_terms=own_terms)
+
+
+def _is_model_call(request: Any) -> bool:
+    return sdk_of(request.headers) is not None or codec_for(request.method, request.url.path) is not None
+
+
+def _unproxied(client: Any) -> Any:
+    """Return *client*, or a twin that goes through no proxy: a runtime is reached as it is."""
+    if not client._mounts:  # noqa: SLF001 - where httpx keeps its proxies
+        return client
+    twin = copy.copy(client)
+    own_class: Any = type(client)
+    twin.__class__ = without_finalizer(own_class)
+    twin._mounts = {}  # noqa: SLF001 - where httpx keeps its proxies
+    return twin
 
 
 def next_seam(named_below: PolicyEngine | None = None) -> Seam | None:
@@ -298,7 +346,7 @@ def _next(applying: list[_Applying], named_below: PolicyEngine | None) -> Seam |
     for found in applying:
         if found.marked is not None:
             found.marked.note_request()  # also where another seam acts for it: its hook must not charge the call again
-        if is_claimed(found.engine if found.explicit else None):
+        if isinstance(found.engine, RelayEngine) or is_claimed(found.engine if found.explicit else None):
             continue
         named = [named_below, *(other.engine for other in applying if other.explicit)]
         if not found.explicit and any(engine not in (None, found.engine) for engine in named):
@@ -351,7 +399,7 @@ def _acting(found: _Applying) -> Seam:
     return Seam(found.engine, scope, as_status=False, own_terms=marked.own_terms)
 
 
-def _engine_of_transport(client: Any, request: Any) -> PolicyEngine | None:
-    """Return the policy that ``govern`` gave the client which sends *request*, if it did."""
-    governor = getattr(client._transport_for_url(request.url), "governor", None)  # noqa: SLF001
-    return None if governor is None else governor.explicit_engine
+def _governor_of_transport(client: Any, request: Any) -> Governor | None:
+    """Return what ``govern`` gave the client which sends *request*, if it did."""
+    governor: Governor | None = getattr(client._transport_for_url(request.url), "governor", None)  # noqa: SLF001
+    return governor

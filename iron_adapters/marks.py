@@ -76,6 +76,11 @@ def is_claimed(engine: PolicyEngine | None = None) -> bool:
     return bool(claims) and (engine is None or any(claim.engine in (None, engine) for claim in claims))
 
 
+def claims_here() -> tuple[Claim, ...]:
+    """Return what seams further out claim of the call that is made here, the outermost first."""
+    return _claims.get()
+
+
 def is_charged(scope: Scope) -> bool:
     """Tell whether a seam further out charges *scope*, or one within it, for the call that is made here."""
     return any(claim.scope is not None and scope in claim.scope.lineage() for claim in _claims.get())

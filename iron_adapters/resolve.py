@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from iron_adapters.marks import is_charged
+from iron_adapters.relay import RelayEngine, relay_engine
+from iron_adapters.runtime_address import runtime_address
 from iron_policy.document import Policy
 from iron_policy.engine import PolicyEngine
 from iron_policy.exceptions import PolicyError
@@ -43,7 +45,7 @@ class Governor:
 
     def __init__(self, policy: PolicyLike = None) -> None:
         self.explicit_engine = None if policy is None else engine_for(policy)
-        fallback = self.explicit_engine or default_engine()
+        fallback = self.explicit_engine or unnamed_engine()
         self._own_scope = (
             fallback.scope(counts_loops=False) if current_scope() is None else fallback.implicit_scope
         )
@@ -55,7 +57,7 @@ class Governor:
         """
         engine, scope = self.explicit_engine, current_scope()
         if scope is None:
-            return engine or default_engine(), self._own_scope
+            return engine or unnamed_engine(), self._own_scope
         if engine is not None and is_charged(scope):
             return engine, self._own_scope
         return engine or scope.engine, scope
@@ -69,7 +71,7 @@ def engine_for(policy: PolicyLike) -> PolicyEngine:
     """
     if policy is None:
         scope = current_scope()
-        return scope.engine if scope else default_engine()
+        return default_engine() if scope is None or isinstance(scope.engine, RelayEngine) else scope.engine
     if isinstance(policy, PolicyEngine):
         return policy
     if isinstance(policy, Policy):
@@ -81,6 +83,21 @@ def engine_for(policy: PolicyLike) -> PolicyEngine:
             f"policy: a Policy, a PolicyEngine, a mapping, a file's path or None, not {type(policy).__name__}"
         )
     return _engine_of_file(Path(policy))
+
+
+def enclosing_engine() -> PolicyEngine:
+    """Return what governs where no policy is named: the enclosing run's, else :func:`unnamed_engine`."""
+    scope = current_scope()
+    return unnamed_engine() if scope is None else scope.engine
+
+
+def unnamed_engine() -> PolicyEngine:
+    """Return what governs a seam that no policy is named for, outside any run: the default, or a runtime's.
+
+    Raises:
+        PolicyError: ``IRON_RUNTIME_URL`` is no address, or the default policy is none.
+    """
+    return default_engine() if runtime_address() is None else relay_engine()
 
 
 def default_engine() -> PolicyEngine:

@@ -48,7 +48,7 @@ def in_sdk_terms(error: IronError, sdk: Sdk | None, request: Any, *, as_status: 
         as_status: whether to be the SDK's status error (``PermissionDeniedError`` and the like). Frameworks above an
             SDK translate those into errors of their own, so marked calls get the SDK's base error instead.
     """
-    if sdk is None:
+    if sdk is None or isinstance(error, _base_of(sdk)):
         return error
     kind: Any = type(error)
     if not as_status:
@@ -100,13 +100,16 @@ def _plainly(dual: IronError) -> tuple[Any, ...]:
     return plain, (str(dual),), state
 
 
+def _base_of(sdk: Sdk) -> type[Any]:
+    module = sys.modules[sdk]
+    base: type[Any] = module.OpenAIError if sdk == "openai" else module.AnthropicError
+    return base
+
+
 @cache
 def _dual(cls: Any, sdk: Sdk, status: int | None) -> type[Any]:
     module = sys.modules[sdk]
-    if status is None:
-        own: type = module.OpenAIError if sdk == "openai" else module.AnthropicError
-    else:
-        own = getattr(module, _STATUS_ERRORS.get(status, "APIStatusError"))
+    own = _base_of(sdk) if status is None else getattr(module, _STATUS_ERRORS.get(status, "APIStatusError"))
     return type(
         cls.__name__,
         (cls, own),

@@ -11,8 +11,11 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from iron_adapters.exchange import Exchange, Sent
-from iron_adapters.marks import claim_here, give_back, is_claimed
+from iron_adapters.marks import claim_here, give_back, is_claimed, live_mark
+from iron_adapters.own_routers import with_proof
 from iron_adapters.providers import provider_of
+from iron_adapters.relay import RelayEngine
+from iron_adapters.runtime_address import runtime_address
 from iron_adapters.sdk_errors import in_sdk_terms, passes_errors_on, refusal_response, sdk_of
 from iron_policy.exceptions import IronError, UpstreamError
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from iron_adapters.exchange import StreamExchange
     from iron_adapters.resolve import Governor
+    from iron_adapters.runtime_link import Link
     from iron_policy.engine import PolicyEngine
     from iron_policy.scope import Scope
 
@@ -36,10 +40,36 @@ _NEVER_SENT = (
 _REBUILT = ("content-length", "content-encoding", "transfer-encoding")
 
 
-class Seam:
+class Terms:
+    """In whose terms a refusal is raised: the SDK's that has sent the request, and the framework's above it."""
+
+    __slots__ = ("as_status", "own_terms")
+
+    def __init__(self, *, as_status: bool, own_terms: Callable[[IronError], IronError] | None = None) -> None:
+        self.as_status = as_status
+        self.own_terms = own_terms
+
+    def own_error(self, request: Any, error: IronError) -> IronError:
+        """Return *error* as the SDK's own that sent *request*, and as the framework's above it."""
+        if self.own_terms is not None:
+            error = self.own_terms(error)
+        return in_sdk_terms(error, sdk_of(request.headers), request, as_status=self.as_status)
+
+    def refusal(self, request: Any, error: IronError) -> Any:
+        """Raise *error* in the SDK's terms, or return what makes an SDK raise it that would disguise it else."""
+        own = self.own_error(request, error)
+        if passes_errors_on(sdk_of(request.headers)):
+            raise own from None
+        from iron_adapters.installation import surface_refusals
+
+        surface_refusals()
+        return refusal_response(own, request)
+
+
+class Seam(Terms):
     """One HTTP request at a time, held to the policy of *engine* in *scope*."""
 
-    __slots__ = ("as_status", "charges", "engine", "own_terms", "scope")
+    __slots__ = ("charges", "engine", "scope")
 
     def __init__(
         self,
@@ -50,11 +80,10 @@ class Seam:
         own_terms: Callable[[IronError], IronError] | None = None,
         charges: bool = True,
     ) -> None:
+        super().__init__(as_status=as_status, own_terms=own_terms)
         self.charges = charges
         self.engine = engine
         self.scope = scope
-        self.as_status = as_status
-        self.own_terms = own_terms
 
     def send(self, request: Any, forward: Callable[[Any], Any]) -> Any:
         """Send *request* through *forward* if the policy admits it; return the reply that the caller may see."""
@@ -62,7 +91,7 @@ class Seam:
         try:
             exchange = self._begin(request, content)
         except IronError as error:
-            return self._refusal(request, error)
+            return self.refusal(request, error)
         if exchange is None:
             return forward(request)
         claim = claim_here(self.engine, self.scope)
@@ -75,7 +104,7 @@ class Seam:
             body = read_body(response, is_encoded=is_encoded)
         except UpstreamError as error:
             exchange.broke(error, sent=False)
-            return self._refusal(request, error)
+            return self.refusal(request, error)
         except BaseException as error:
             exchange.broke(error, sent=was_sent(error))
             raise
@@ -89,7 +118,7 @@ class Seam:
         try:
             exchange = self._begin(request, content)
         except IronError as error:
-            return self._refusal(request, error)
+            return self.refusal(request, error)
         if exchange is None:
             return await forward(request)
         claim = claim_here(self.engine, self.scope)
@@ -102,29 +131,13 @@ class Seam:
             body = await aread_body(response, is_encoded=is_encoded)
         except UpstreamError as error:
             exchange.broke(error, sent=False)
-            return self._refusal(request, error)
+            return self.refusal(request, error)
         except BaseException as error:
             exchange.broke(error, sent=was_sent(error))
             raise
         finally:
             give_back(claim)
         return self._with_body(request, response, exchange, body, is_encoded=is_encoded)
-
-    def own_error(self, request: Any, error: IronError) -> IronError:
-        """Return *error* as the SDK's own that sent *request*, and as the framework's above it."""
-        if self.own_terms is not None:
-            error = self.own_terms(error)
-        return in_sdk_terms(error, sdk_of(request.headers), request, as_status=self.as_status)
-
-    def _refusal(self, request: Any, error: IronError) -> Any:
-        """Raise *error* in the SDK's terms, or return what makes an SDK raise it that would disguise it else."""
-        own = self.own_error(request, error)
-        if passes_errors_on(sdk_of(request.headers)):
-            raise own from None
-        from iron_adapters.installation import surface_refusals
-
-        surface_refusals()
-        return refusal_response(own, request)
 
     def _begin(self, request: Any, content: bytes) -> Exchange | None:
         url = request.url
@@ -138,7 +151,7 @@ class Seam:
         try:
             seen = exchange.reply(response.status_code, body)
         except IronError as error:
-            return self._refusal(request, error)
+            return self.refusal(request, error)
         stream = module_of(response).ByteStream(seen)
         if seen is not body or is_encoded:
             return replaced(response, stream)
@@ -303,6 +316,23 @@ def async_stream_class(http: ModuleType) -> type[Any]:
     return GovernedAsyncStream
 
 
+def seams_of(governor: Governor) -> tuple[Seam | None, Link | None]:
+    """Return what acts on a call of a governed client: its policy, unless one further out does, then the runtime."""
+    claimed = is_claimed(governor.explicit_engine)
+    address = runtime_address()
+    if claimed and address is None:
+        return None, None
+    engine, scope = governor.engine_and_scope()
+    seam = None if claimed or isinstance(engine, RelayEngine) else Seam(engine, scope, as_status=True)
+    if address is None:
+        return seam, None
+    from iron_adapters.runtime_link import Link
+
+    marked = live_mark() if claimed else None
+    own_terms = None if marked is None else marked.own_terms
+    return seam, Link(address, scope, as_status=not claimed, own_terms=own_terms)
+
+
 @cache
 def transport_classes(http: ModuleType) -> tuple[type[Any], type[Any]]:
     """Return the sync and the async transport of *http* that hold every request to a policy."""
@@ -314,10 +344,12 @@ def transport_classes(http: ModuleType) -> tuple[type[Any], type[Any]]:
             self.governor, self.wrapped = governor, wrapped
 
         def handle_request(self, request: Any) -> Any:
-            if is_claimed(self.governor.explicit_engine):
-                return self.wrapped.handle_request(request)
-            seam = Seam(*self.governor.engine_and_scope(), as_status=True)
-            return seam.send(request, self.wrapped.handle_request)
+            seam, link = seams_of(self.governor)
+            forward = self._direct if link is None else partial(link.send, forward=self._direct)
+            return forward(request) if seam is None else seam.send(request, forward)
+
+        def _direct(self, request: Any) -> Any:
+            return self.wrapped.handle_request(with_proof(request))
 
         def close(self) -> None:
             self.wrapped.close()
@@ -329,10 +361,13 @@ def transport_classes(http: ModuleType) -> tuple[type[Any], type[Any]]:
             self.governor, self.wrapped = governor, wrapped
 
         async def handle_async_request(self, request: Any) -> Any:
-            if is_claimed(self.governor.explicit_engine):
-                return await self.wrapped.handle_async_request(request)
-            seam = Seam(*self.governor.engine_and_scope(), as_status=True)
-            return await seam.send_async(request, self.wrapped.handle_async_request)
+            seam, link = seams_of(self.governor)
+            forward = self._direct if link is None else partial(link.send_async, forward=self._direct)
+            return await (forward(request) if seam is None else seam.send_async(request, forward))
+
+        def _direct(self, request: Any) -> Awaitable[Any]:
+            sent: Awaitable[Any] = self.wrapped.handle_async_request(with_proof(request))
+            return sent
 
         async def aclose(self) -> None:
             await self.wrapped.aclose()

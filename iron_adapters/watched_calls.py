@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from iron_adapters.relay import RelayEngine, never_linked
 from iron_policy.exceptions import ContentBlocked, GovernanceFailed
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def unseen(judged: Call, advice: str = "") -> Call:
         GovernanceFailed: it has sent what the policy rewrites. *advice* is what the message ends with.
         PolicyDenied: the policy does not admit it.
     """
+    if isinstance(judged.engine, RelayEngine):
+        raise never_linked()
     if judged.rewrites:
         never = "a call that needed rewriting never came by httpx or httpx2, so it was sent as it was"
         judged.engine.refuse(judged, GovernanceFailed(never + advice))

@@ -69,6 +69,8 @@ class RunSummary:
     cost_usd: Decimal
     findings: dict[str, int] = field(default_factory=dict)
     """How often each kind was found, on the way in or out."""
+    note: str = ""
+    """What is missing above, where something is."""
 
 
 class Scope:
@@ -106,6 +108,8 @@ class Scope:
         """Who is told of calls made here, besides the engine's own sinks. They must not raise, and are closed by who gave them."""
         self.labels: Mapping[str, str] = parent.labels if parent else {}
         """What else the record is to say of calls made here, by attribute."""
+        self.completed: Callable[[Scope, RunSummary], RunSummary] | None = None
+        """Adds to a summary what somebody else knows of this run, where its calls are judged elsewhere."""
         self.accounts_by_engine: dict[PolicyEngine, tuple[Account, ...]] = {}
         self.parts: dict[object, Scope] = {}
         """Scopes that seams have made of this one for names of their own, by seam: they live as long as it does."""
@@ -186,7 +190,7 @@ class Scope:
     def summary(self) -> RunSummary:
         """Return what happened so far."""
         sums = self._sums.snapshot()
-        return RunSummary(
+        summary = RunSummary(
             run_id=self.run_id,
             calls=sums.get("calls", 0),
             refusals=sums.get("refusals", 0),
@@ -195,3 +199,4 @@ class Scope:
             cost_usd=to_usd(sums.get("cost", 0)),
             findings={str(kind): count for kind, count in self._findings.snapshot().items()},
         )
+        return summary if self.completed is None else self.completed(self, summary)

@@ -119,6 +119,7 @@ def prepared(options: RouterOptions, environment: Mapping[str, str]) -> Prepared
         doors=Doors(token=None if token is None else token.encode(), loopback=is_loopback(options.host)),
         limits=Limits(most_body_bytes=options.most_body_bytes),
         log=RequestLog() if options.log_json else None,
+        keeps_runs=options.workers == 1,
     )
     return Prepared(setting, frozenset(own), controlled_by)
 

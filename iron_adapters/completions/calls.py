@@ -17,9 +17,11 @@ from iron_adapters.completions.asking import body_of
 from iron_adapters.completions.errors import error_of_reply
 from iron_adapters.completions.governed import govern_call, own_scope
 from iron_adapters.completions.incoming import Incoming
+from iron_adapters.completions.linked import LinkedCall
 from iron_adapters.completions.replies import Completion
 from iron_adapters.completions.targets import target_of
 from iron_adapters.resolve import engine_for
+from iron_adapters.runtime_address import runtime_address
 from iron_policy.exceptions import UpstreamError, WireError
 
 if TYPE_CHECKING:
@@ -74,6 +76,8 @@ class PreparedCall:
     governed: Governed
     translated: Translated | None
     timeout: float | None
+    link: LinkedCall | None = None
+    """Where it goes to a runtime instead of the provider."""
 
     def fill(self, builder: Builder, *, stream: bool) -> Builder:
         """Put headers, body and timeout into a request."""
@@ -92,6 +96,9 @@ class PreparedCall:
             UpstreamError: it is a redirect.
             WireError: it cannot be read.
         """
+        if self.link is not None:
+            self.link.answered()
+            self.link.ended()
         if head.status not in _OK:
             self._raise_error(head, body)
         seen = self.governed.reply(head.status, body)
@@ -111,7 +118,9 @@ class PreparedCall:
     def incoming(self) -> Incoming:
         """Return what reads a streamed reply."""
         translator = None if self.translated is None else self.translated.stream()
-        return Incoming(self.target.name, self.governed.stream(), translator)
+        if self.link is not None:
+            self.link.answered()
+        return Incoming(self.target.name, self.governed.stream(), translator, self.link)
 
     def broke(self, error: BaseException, *, sent: bool) -> None:
         """End a call whose reply never came."""
@@ -119,6 +128,10 @@ class PreparedCall:
 
     def _raise_error(self, head: Head, body: bytes) -> NoReturn:
         status = head.status
+        refusal = None if self.link is None else self.link.refusal(body)
+        if refusal is not None:
+            self.governed.broke(refusal, sent=False)
+            raise refusal
         self.governed.refused_by_provider(status)
         if status in _REDIRECTS:
             raise UpstreamError(
@@ -147,12 +160,15 @@ def prepare(
         PolicyError: *policy* is no policy.
     """
     engine = None if options.policy is None else engine_for(options.policy)
+    runtime = runtime_address()
+    acting, scope = own_scope(engine)
     target = target_of(
         model,
-        own_scope(engine)[0].policy,
+        acting.policy,
         os.environ,
         base_url=options.base_url,
         api_key=options.api_key,
+        runtime=runtime,
     )
     timeout = _seconds(options.timeout)
     body = body_of(
@@ -170,7 +186,11 @@ def prepare(
         body = translated.body
     target = replace(target, headers=_headers(target.headers, translated, options.extra_headers))
     governed = govern_call(engine, target, body)
-    return PreparedCall(target=target, governed=governed, translated=translated, timeout=timeout)
+    link = None if runtime is None else LinkedCall.here(runtime, scope)
+    if link is not None:
+        target = link.redirected(target)
+    target = governed.proved(target)
+    return PreparedCall(target=target, governed=governed, translated=translated, timeout=timeout, link=link)
 
 
 def is_event_stream(head: Head) -> bool:

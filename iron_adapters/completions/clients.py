@@ -93,7 +93,10 @@ def settling(call: PreparedCall) -> Iterator[None]:
     try:
         yield
     except PyreqwestError as error:
-        call.broke(error, sent=_was_sent(error))
+        sent = _was_sent(error)
+        call.broke(error, sent=sent)
+        if call.link is not None and not sent:
+            raise call.link.address.unreachable(type(error).__name__) from None
         raise UpstreamError(f"{call.target.name!r}: {_cause_of(error)}") from None
     except BaseException as error:
         call.broke(error, sent=not isinstance(error, ValueError))  # pyreqwest's, for a URL or a header

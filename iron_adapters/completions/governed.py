@@ -9,10 +9,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from iron_adapters.completions.linked import with_proof
 from iron_adapters.exchange import Exchange, Sent
 from iron_adapters.installation import next_seam
 from iron_adapters.marks import claim_here, give_back, is_charged, is_claimed
-from iron_adapters.resolve import default_engine
+from iron_adapters.relay import RelayEngine
+from iron_adapters.resolve import unnamed_engine
 from iron_adapters.transport import Seam
 from iron_policy.exceptions import IronError
 from iron_policy.scope import current_scope
@@ -59,6 +61,15 @@ class Governed:
     def stream(self) -> GovernedStream:
         """Return what turns a streamed reply into the one that the caller may see."""
         return GovernedStream([(layer.seam, layer.exchange.stream()) for layer in reversed(self.layers)])
+
+    def proved(self, target: Target) -> Target:
+        """Return *target* with a proof that the call is judged, where it goes to a router of this process."""
+        claims = [claim_here(layer.seam.engine, layer.seam.scope) for layer in self.layers]
+        try:
+            return with_proof(target)
+        finally:
+            for claim in reversed(claims):
+                give_back(claim)
 
     def refused_by_provider(self, status: int) -> None:
         """End a call that the provider answered with an error."""
@@ -154,13 +165,16 @@ def own_scope(engine: PolicyEngine | None) -> tuple[PolicyEngine, Scope]:
     """
     scope = current_scope()
     if scope is None or (engine is not None and is_charged(scope)):
-        engine = engine or default_engine()
+        engine = engine or unnamed_engine()
         return engine, engine.implicit_scope
     return engine or scope.engine, scope
 
 
 def _own_seam(engine: PolicyEngine | None) -> Seam | None:
-    return None if is_claimed(engine) else Seam(*own_scope(engine), as_status=False)
+    if is_claimed(engine):
+        return None
+    acting, scope = own_scope(engine)
+    return None if isinstance(acting, RelayEngine) else Seam(acting, scope, as_status=False)
 
 
 def _with_layer(governed: Governed, seam: Seam, target: Target) -> Governed:

@@ -18,8 +18,10 @@ from iron_policy.exceptions import WireError
 if TYPE_CHECKING:
     from iron_adapters.completions.errors import ProviderError
     from iron_adapters.completions.governed import GovernedStream
+    from iron_adapters.completions.linked import LinkedCall
     from iron_adapters.wire.sse import Event
     from iron_adapters.wire.translation.translated import StreamTranslator
+    from iron_policy.exceptions import IronError
 
 _DONE = b"[DONE]"
 
@@ -27,12 +29,20 @@ _DONE = b"[DONE]"
 class Incoming:
     """What has come of a stream and is still to be handed on."""
 
-    def __init__(self, provider: str, stream: GovernedStream, translator: StreamTranslator | None) -> None:
+    def __init__(
+        self,
+        provider: str,
+        stream: GovernedStream,
+        translator: StreamTranslator | None,
+        link: LinkedCall | None = None,
+    ) -> None:
         self.provider = provider
+        self._link = link
+        self._listening = None if link is None else link.listening()
         self._stream = stream
         self._translator = translator
         self._parser = EventParser()
-        self._ready: deque[CompletionChunk | ProviderError] = deque()
+        self._ready: deque[CompletionChunk | IronError] = deque()
         self.ended = False
         """True when nothing more is to be read from the provider."""
 
@@ -41,6 +51,7 @@ class Incoming:
 
         Raises:
             ProviderError: the provider failed at this place of its stream.
+            PolicyDenied: a runtime has refused the rest.
         """
         if not self._ready:
             return None
@@ -58,9 +69,13 @@ class Incoming:
             WireError: the stream cannot be read. The call is settled.
         """
         try:
+            if data is not None and self._listening is not None:
+                data = self._listening.feed(data)
             if data is not None:
                 self._read(self._parser.feed(self._translated(self._stream.feed(data))))
-            if data is None or self._stream.over:
+            if self._listening is not None and self._listening.over:
+                self._refused()
+            elif data is None or self._stream.over:
                 self._finish()
         except BaseException:
             self.close()
@@ -70,10 +85,19 @@ class Incoming:
         """Settle the call with what came. More than once is the same as once."""
         self.ended = True
         self._stream.close()
+        if self._listening is not None:
+            self._listening.close()
 
     def drop(self) -> None:
         """Settle the call with what came, and hand on nothing more."""
         self._ready.clear()
+        self.close()
+
+    def _refused(self) -> None:
+        """Let the refusal that the runtime told of come behind what it had let pass."""
+        refusal = None if self._listening is None else self._listening.refusal
+        if refusal is not None and self._link is not None:
+            self._ready.append(self._link.in_own_terms(refusal) or refusal)
         self.close()
 
     def _finish(self) -> None:

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from iron_adapters.providers import Dialect
+    from iron_adapters.runtime_address import RuntimeAddress
 
 _PATHS = {"openai": "/chat/completions", "anthropic": "/v1/messages"}
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _KEY = re.compile(r"[\x21-\x7e]+")
 _NO_POLICY = Policy()
 
@@ -75,8 +77,11 @@ def target_of(
     *,
     base_url: str | None = None,
     api_key: str | None = None,
+    runtime: RuntimeAddress | None = None,
 ) -> Target:
     """Return where a call for *model* goes.
+
+    Where a *runtime* sends it there, that has the keys, and may know upstreams that nobody here knows.
 
     Raises:
         ValueError: the prefix names no upstream, a key is missing, or an address is none.
@@ -85,7 +90,7 @@ def target_of(
     prefix, slash, name = model.partition("/")
     if not slash or not name:
         raise ValueError(_unknown(model, policy))
-    upstream = _upstream(prefix, name, model, policy)
+    upstream = _upstream(prefix, name, model, policy, runtime)
     variable = re.sub(r"\W", "_", prefix).upper()
     address = (
         base_url
@@ -94,17 +99,23 @@ def target_of(
         or OFFICIAL_URLS[upstream.dialect]
     )
     endpoint = _endpoint(address, upstream.dialect, prefix)
-    key = _key(api_key, environment.get(f"{variable}_API_KEY"), prefix, f"{variable}_API_KEY")
+    needed = runtime is None and prefix in OFFICIAL_URLS
+    found = environment.get(f"{variable}_API_KEY")
+    key = _key(api_key, found, prefix, f"{variable}_API_KEY", needed=needed)
     if key:
         _must_belong(key, prefix, endpoint.host)
     headers = _headers(key, upstream.dialect)
     return Target(name=prefix, dialect=upstream.dialect, model=name, address=endpoint, headers=headers)
 
 
-def _upstream(prefix: str, name: str, model: str, policy: Policy) -> Upstreamed:
+def _upstream(
+    prefix: str, name: str, model: str, policy: Policy, runtime: RuntimeAddress | None
+) -> Upstreamed:
     default: Dialect = "anthropic" if prefix == "anthropic" else "openai"
     found = policy.upstreams.get(prefix)
     if found is None:
+        if prefix not in OFFICIAL_URLS and runtime is not None and _NAME.fullmatch(prefix):
+            return Upstreamed(prefix, default, f"{runtime.url}/{prefix}/v1")
         if prefix not in OFFICIAL_URLS:
             raise ValueError(_unknown(model, policy))
         return Upstreamed(prefix, default, None)
@@ -142,15 +153,15 @@ def _endpoint(address: str, dialect: Dialect, prefix: str) -> Address:
     return Address(url, parts.hostname, parts.port)
 
 
-def _key(given: str | None, found: str | None, prefix: str, variable: str) -> str | None:
-    """Return the key to send; only a server of the policy's own may need none.
+def _key(given: str | None, found: str | None, prefix: str, variable: str, *, needed: bool) -> str | None:
+    """Return the key to send, if there is one.
 
     Raises:
-        ValueError: there is none, or none that a header can hold.
+        ValueError: there is none though one is *needed*, or none that a header can hold.
     """
     key = given or found
     if not key:
-        if prefix in OFFICIAL_URLS:
+        if needed:
             raise ValueError(f"no key for {prefix!r}: give api_key=... or set {variable}")
         return None
     if not _KEY.fullmatch(key):

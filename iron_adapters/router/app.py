@@ -19,12 +19,15 @@ from starlette.routing import Route
 from iron_adapters.router.bodies import HungUp, read_body
 from iron_adapters.router.callers import Callers
 from iron_adapters.router.calls import Ask, Calls
+from iron_adapters.router.connections import Connections
 from iron_adapters.router.listing import AskModels, Listing
 from iron_adapters.router.paths import Paths, dialect_of
 from iron_adapters.router.problems import NotServed, answer_to
 from iron_adapters.router.protocol import REPLY
 from iron_adapters.router.reply import Reply
-from iron_adapters.router.sending import Patience, open_client
+from iron_adapters.router.run_pages import RUNS_PATH, answer_about
+from iron_adapters.router.runs import Runs, note_end
+from iron_adapters.router.sending import Patience
 from iron_policy.exceptions import GovernanceFailed, IronError
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from iron_adapters.router.doors import Doors
     from iron_adapters.router.keys import Keys
     from iron_adapters.router.paths import Place
+    from iron_adapters.router.proxies import Proxy
     from iron_adapters.router.request_log import RequestLog
     from iron_adapters.router.upstreams import Upstreams
     from iron_policy.engine import PolicyEngine
@@ -73,6 +77,8 @@ class Setting:
         lend: borrows money for a call that was denied for want of it.
         services: what runs as long as the server does, started in this order and ended in the other.
         log: told of each request, if anybody wants to know.
+        keeps_runs: whether runs of callers in other processes are kept; not where several workers serve, which
+            share none.
     """
 
     engine: PolicyEngine
@@ -81,10 +87,12 @@ class Setting:
     keys: Keys
     doors: Doors
     limits: Limits = field(default_factory=Limits)
+    proxy: Proxy | None = None
     patience: Patience = field(default_factory=Patience)
     lend: Lend | None = None
     services: tuple[AbstractAsyncContextManager[Any], ...] = ()
     log: RequestLog | None = None
+    keeps_runs: bool = True
 
 
 class Router:
@@ -92,7 +100,8 @@ class Router:
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
-        self._callers = Callers(setting.scope)
+        self._runs = Runs(setting.scope) if setting.keeps_runs else None
+        self._callers = Callers(setting.scope, self._runs)
         self._paths = Paths(upstream.name for upstream in setting.upstreams)
         self._calls: Calls | None = None
         self._listing: Listing | None = None
@@ -125,6 +134,7 @@ class Router:
             failed = GovernanceFailed(f"the router failed with {type(error).__name__}; nothing more was sent")
             await _tell(reply, failed, place.dialect if place else "openai")
         finally:
+            del scope[REPLY]  # else both hold each other, and wait for the collector
             if self._setting.log is not None:
                 self._setting.log.write(scope, reply, time.perf_counter() - began, known=place is not None)
 
@@ -141,7 +151,10 @@ class Router:
         setting, raw_path = self._setting, scope["raw_path"]
         offered = setting.doors.check(headers)
         if place is None:
-            await self._about_models(scope, reply, headers, offered)
+            if raw_path.startswith(RUNS_PATH):
+                await reply.whole(await answer_about(self._runs, scope))
+            else:
+                await self._about_models(scope, reply, headers, offered)
             return
         _refuse_form(scope["method"], headers)
         body = await read_body(
@@ -155,7 +168,10 @@ class Router:
         ask = Ask(place, path, query, headers, body, offered, run)
         if self._calls is None:
             raise NotServed(503, "not_ready", "the router is not ready")
-        await self._calls.serve(ask, reply)
+        try:
+            await self._calls.serve(ask, reply)
+        finally:
+            note_end(run)
 
     async def _about_models(
         self, scope: Scope, reply: Reply, headers: dict[str, str], offered: str | None
@@ -180,13 +196,12 @@ class Router:
         """Open what outlives a request, and close it when the last one has ended."""
         setting = self._setting
         async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(open_client(setting.patience))
+            to_upstreams = Connections(setting.patience, setting.upstreams, setting.proxy)
+            connections = await stack.enter_async_context(to_upstreams)
             for service in setting.services:
                 await stack.enter_async_context(service)
-            self._calls = Calls(
-                setting.engine, setting.upstreams, setting.keys, client, setting.patience, lend=setting.lend
-            )
-            self._listing = Listing(setting.engine, setting.upstreams, setting.keys, client)
+            self._calls = Calls(setting.upstreams, setting.keys, connections, setting.patience, lend=setting.lend)
+            self._listing = Listing(setting.engine, setting.upstreams, setting.keys, connections)
             yield
             self._calls = self._listing = None
 
@@ -234,6 +249,8 @@ def _refuse_form(method: str, headers: dict[str, str]) -> None:
     """
     if method != "POST":
         raise NotServed(405, "method_not_allowed", "this path takes POST")
+    if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+        raise NotServed(400, "bad_transfer_encoding", "transfer-encoding: send chunked, or a content-length")
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise NotServed(415, "unsupported_media_type", "send content-type: application/json")

@@ -27,16 +27,17 @@ from iron_adapters.router.sending import (
     unreadable,
     was_sent,
 )
+from iron_adapters.run_header import ORIGIN_HEADER
 from iron_adapters.wire import Codec, codec_for
 from iron_policy.exceptions import BudgetExceeded, IronError, WireError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-    from pyreqwest.client import Client
     from pyreqwest.response import Response
 
     from iron_adapters.exchange import StreamExchange
+    from iron_adapters.router.connections import Connections
     from iron_adapters.router.keys import Access, Keys
     from iron_adapters.router.paths import Place
     from iron_adapters.router.reply import Reply
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from iron_adapters.router.upstreams import Upstream, Upstreams
     from iron_adapters.wire import WireRequest
     from iron_adapters.wire.translation import Translated
-    from iron_policy.engine import PolicyEngine
     from iron_policy.scope import Scope
 
 Lend: TypeAlias = "Callable[[BudgetExceeded], Awaitable[bool]]"
@@ -80,22 +80,20 @@ class Plan(NamedTuple):
 
 
 class Calls:
-    """Serves model calls with one client towards all upstreams."""
+    """Serves model calls over connections that they share."""
 
     def __init__(
         self,
-        engine: PolicyEngine,
         upstreams: Upstreams,
         keys: Keys,
-        client: Client,
+        connections: Connections,
         patience: Patience,
         *,
         lend: Lend | None = None,
     ) -> None:
         self.keys = keys
-        self.client = client
+        self.connections = connections
         self.patience = patience
-        self._engine = engine
         self._upstreams = upstreams
         self._lend = lend
 
@@ -131,7 +129,7 @@ class Calls:
         """
         while True:
             try:
-                return Exchange.admitted(self._engine, ask.scope, plan.codec, plan.wire)
+                return Exchange.admitted(ask.scope.engine, ask.scope, plan.codec, plan.wire)
             except BudgetExceeded as denied:
                 if self._lend is None or not await self._lend(denied):
                     raise
@@ -145,7 +143,10 @@ class Calls:
         place = ask.place
         codec = _codec(place.endpoint)
         wire = codec.read_request(ask.body, ask.headers)
-        upstream = self._upstreams.choose(place.dialect, wire.request.model, place.upstream)
+        named = place.upstream
+        if named is None and (origin := ask.headers.get(ORIGIN_HEADER)) is not None:
+            named = self._upstreams.at(origin, place.dialect).name
+        upstream = self._upstreams.choose(place.dialect, wire.request.model, named)
         if upstream.dialect == place.dialect:
             if upstream.name != wire.request.provider_name:
                 wire.request = wire.request._replace(provider_name=upstream.name)
@@ -170,7 +171,8 @@ class _Sending:
         extra = None if plan.translated is None else plan.translated.headers
         headers = towards(access.upstream, access.key, self._ask.headers, extra)
         other = None
-        async with request_to(self._calls.client, "POST", url, headers, exchange.body) as response:
+        client = self._calls.connections.to(access.upstream)
+        async with request_to(client, "POST", url, headers, exchange.body) as response:
             if response.status == _UNAUTHORIZED and (other := await self._another(access)):
                 pass
             elif is_event_stream(response):

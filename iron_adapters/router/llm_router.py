@@ -18,6 +18,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from iron_adapters.background_server import BackgroundServer, bound
+from iron_adapters.own_routers import close_router, open_router
 from iron_adapters.resolve import engine_for
 from iron_adapters.router.app import Router, Setting
 from iron_adapters.router.assembly import router_account, split_keys, upstreams_for
@@ -105,6 +106,7 @@ class LlmRouter:
         self._server = BackgroundServer(
             configuration(Router(setting)), bound(host, port), name="llm-router", loop_factory=loop_factory()
         )
+        open_router(self._server.port, host)
 
     def __repr__(self) -> str:
         return f"LlmRouter(port={self._server.port}, is_running={self.is_running})"
@@ -187,6 +189,7 @@ class LlmRouter:
                 return
             self._stopped = True
         self._server.stop()
+        close_router(self._server.port)
 
     def __enter__(self) -> Self:
         """Return the router, which runs already."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
 from iron_adapters.providers import OFFICIAL_URLS, provider_of_model
+from iron_adapters.router.problems import NotServed
 from iron_policy.document import Upstream as UpstreamSection
 from iron_policy.exceptions import PolicyError
 
@@ -74,6 +75,25 @@ class Upstreams:
     def __iter__(self) -> Iterator[Upstream]:
         return iter(self._by_name.values())
 
+    def at(self, origin: str, dialect: Dialect) -> Upstream:
+        """Return the upstream at the address *origin*, which a caller in another process has made a call for.
+
+        Where several have that address, one that speaks *dialect*.
+
+        Raises:
+            NotServed: there is none, and a call for one server must not end at another.
+        """
+        place = _place(origin)
+        found = [upstream for upstream in self if _place(upstream.base_url) == place]
+        if not found:
+            raise NotServed(
+                400,
+                "unknown_upstream",
+                f"this runtime knows no upstream at {place[1]}:{place[2]}, where the call was made for; name that server "
+                "under 'upstreams' in its policy",
+            )
+        return next((upstream for upstream in found if upstream.dialect == dialect), found[0])
+
     def named(self, name: str) -> Upstream:
         """Return the upstream *name*."""
         return self._by_name[name]
@@ -103,6 +123,16 @@ def upstreams_of(sections: Mapping[str, str | UpstreamSection]) -> list[Upstream
     for name, url in OFFICIAL_URLS.items():
         found.setdefault(name, Upstream(name=name, base_url=url, dialect=name))
     return list(found.values())
+
+
+def _place(url: str) -> tuple[str, str, int | None]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "", "", None
+    host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
+    return parts.scheme, host, port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _upstream(name: str, section: str | UpstreamSection) -> Upstream:

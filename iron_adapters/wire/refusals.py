@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from iron_adapters.wire.sse import write_event
-from iron_policy.exceptions import BudgetExceeded, IronError, PolicyDenied, RateLimited
+from iron_policy.exceptions import BudgetExceeded, IronError, PolicyDenied, RateLimited, WireError
 
 _ANTHROPIC_TYPES = {
     402: "billing_error",
@@ -92,10 +92,12 @@ def problem(error: IronError, dialect: str) -> bytes:
     status, message = error.status_code, str(error)
     if dialect == "anthropic":
         kind = _PROBLEM_TYPES.get(status, "api_error" if status >= _OWN_FAULT else "invalid_request_error")
-        return orjson.dumps({"type": "error", "error": {"type": kind, "message": message, "code": error.code}})
+        said: dict[str, Any] = {"type": kind, "message": message, "code": error.code}
+        return orjson.dumps({"type": "error", "error": said | _unread(error)})
     kind = "server_error" if status >= _OWN_FAULT else "invalid_request_error"
     param = getattr(error, "param", "") or None
-    return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": error.code}})
+    said = {"message": message, "type": kind, "param": param, "code": error.code}
+    return orjson.dumps({"error": said | _unread(error)})
 
 
 def problem_event(error: IronError, dialect: str, endpoint: str) -> bytes:
@@ -124,9 +126,23 @@ def _in_words(denied: PolicyDenied) -> tuple[str, str, str]:
     return message, "iron_cage_budget_exceeded", "budget_exceeded"
 
 
+def _unread(error: IronError) -> dict[str, Any]:
+    """Return what it takes to raise *error* again, where it speaks of a body that cannot be read."""
+    if not isinstance(error, WireError):
+        return {}
+    facts = {"code": error.code, "reason": str(error), "param": getattr(error, "param", "")}
+    return {"iron": facts}
+
+
 def _facts(denied: PolicyDenied) -> dict[str, Any]:
-    findings = [{"kind": finding.kind, "place": finding.place} for finding in denied.findings]
-    facts: dict[str, Any] = {"code": denied.code, "call_id": denied.call_id, "findings": findings}
+    """Return what it takes to raise *denied* again in the process that has asked: no text, but where it stood."""
+    facts: dict[str, Any] = {
+        "code": denied.code,
+        "reason": denied.reason,
+        "call_id": denied.call_id,
+        "of_reply": denied.of_reply,
+        "findings": [finding._asdict() for finding in denied.findings],
+    }
     if isinstance(denied, BudgetExceeded):
         facts |= {
             "scope": denied.scope,
@@ -134,4 +150,6 @@ def _facts(denied: PolicyDenied) -> dict[str, Any]:
             "held_usd": float(denied.held_usd),
             "limit_usd": float(denied.limit_usd),
         }
+    if isinstance(denied, RateLimited):
+        facts["retry_after_seconds"] = denied.retry_after_seconds
     return facts

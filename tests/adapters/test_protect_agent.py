@@ -232,8 +232,8 @@ def test_a_seam_inside_a_run_charges_once(double, gpt):
     assert run.summary().findings == {"EMAIL": 1}
 
 
-def test_a_runtime_that_cannot_be_used_is_said_and_nothing_runs(monkeypatch, gpt, double):
-    monkeypatch.setenv("IRON_RUNTIME_URL", "http://localhost:8080")
+def test_a_runtime_whose_address_is_none_is_said_and_nothing_runs(monkeypatch, gpt, double):
+    monkeypatch.setenv("IRON_RUNTIME_URL", "localhost:8080")
 
     with pytest.raises(PolicyError, match="IRON_RUNTIME_URL"):
         protect_agent(budget_usd=1)(say)(gpt, "Hello")

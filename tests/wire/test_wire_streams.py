@@ -721,8 +721,8 @@ def test_a_refusal_names_kinds_and_places_and_no_text():
     finding = Finding("EMAIL", 3, 9, place="messages[0].content")
     _, _, body = CHAT.refusal(ContentBlocked("no", findings=(finding,), call_id="call-1"))
 
-    facts = {"code": "content_blocked", "call_id": "call-1"}
+    facts = {"code": "content_blocked", "reason": "no", "call_id": "call-1", "of_reply": False}
     assert json.loads(body)["error"]["iron"] == {
         **facts,
-        "findings": [{"kind": "EMAIL", "place": "messages[0].content"}],
+        "findings": [{"kind": "EMAIL", "start": 3, "end": 9, "score": 1.0, "place": "messages[0].content"}],
     }
