@@ -65,7 +65,8 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         scope: Any = self.cycle.scope
         reply = scope.get(REPLY)
-        self.loop.call_later(0 if reply is None else reply.read_on_seconds, self._task.cancel)
+        end = self.loop.call_later(0 if reply is None else reply.read_on_seconds, self._task.cancel)
+        self._task.add_done_callback(lambda _task: end.cancel())  # else it keeps the task for all that time
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, and see to it that a head ends some time and somewhere."""
