@@ -226,6 +226,7 @@ class Upstream(_Section):
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+")]
     dialect: Literal["openai", "anthropic"] = "openai"
     models: tuple[str, ...] = ("*",)
+    http2: bool = False
 
 
 class Audit(_Section):

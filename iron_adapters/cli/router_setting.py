@@ -16,12 +16,14 @@ from iron_adapters.router.assembly import router_account, upstreams_for
 from iron_adapters.router.doors import Doors, is_loopback
 from iron_adapters.router.keys import OwnKeys
 from iron_adapters.router.provider_keys import keys_in
+from iron_adapters.router.proxies import proxy_in
 from iron_adapters.router.request_log import RequestLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from iron_adapters.cli.router_options import RouterOptions
+    from iron_adapters.router.proxies import Proxy
     from iron_adapters.router.upstreams import Upstreams
     from iron_policy.budget import Account
 
@@ -120,6 +122,7 @@ def prepared(options: RouterOptions, environment: Mapping[str, str]) -> Prepared
         limits=Limits(most_body_bytes=options.most_body_bytes),
         log=RequestLog() if options.log_json else None,
         keeps_runs=options.workers == 1,
+        proxy=_proxy(environment),
     )
     return Prepared(setting, frozenset(own), controlled_by)
 
@@ -136,6 +139,13 @@ def _account(options: RouterOptions) -> Account | None:
 def _own_keys(environment: Mapping[str, str], upstream_names: Iterable[str]) -> dict[str, str]:
     try:
         return keys_in(environment, sorted(upstream_names))
+    except ValueError as error:
+        raise CannotServe(str(error)) from None
+
+
+def _proxy(environment: Mapping[str, str]) -> Proxy | None:
+    try:
+        return proxy_in(environment)
     except ValueError as error:
         raise CannotServe(str(error)) from None
 

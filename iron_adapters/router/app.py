@@ -73,6 +73,7 @@ class Setting:
         keys: what they go with.
         doors: who may call.
         limits: what is taken from callers.
+        proxy: through which calls over TLS go.
         patience: how long a provider is waited for.
         lend: borrows money for a call that was denied for want of it.
         services: what runs as long as the server does, started in this order and ended in the other.
@@ -200,7 +201,9 @@ class Router:
             connections = await stack.enter_async_context(to_upstreams)
             for service in setting.services:
                 await stack.enter_async_context(service)
-            self._calls = Calls(setting.upstreams, setting.keys, connections, setting.patience, lend=setting.lend)
+            self._calls = Calls(
+                setting.upstreams, setting.keys, connections, setting.patience, lend=setting.lend
+            )
             self._listing = Listing(setting.engine, setting.upstreams, setting.keys, connections)
             yield
             self._calls = self._listing = None

@@ -23,9 +23,8 @@ from iron_policy.exceptions import IronError, UpstreamError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pyreqwest.client import Client
-
     from iron_adapters.providers import Dialect
+    from iron_adapters.router.connections import Connections
     from iron_adapters.router.keys import Keys
     from iron_adapters.router.upstreams import Upstream, Upstreams
     from iron_policy.engine import PolicyEngine
@@ -51,8 +50,10 @@ class AskModels(NamedTuple):
 class Listing:
     """Answers what models there are."""
 
-    def __init__(self, engine: PolicyEngine, upstreams: Upstreams, keys: Keys, client: Client) -> None:
-        self._engine, self._upstreams, self._keys, self._client = engine, upstreams, keys, client
+    def __init__(
+        self, engine: PolicyEngine, upstreams: Upstreams, keys: Keys, connections: Connections
+    ) -> None:
+        self._engine, self._upstreams, self._keys, self._connections = engine, upstreams, keys, connections
 
     async def answer(self, ask: AskModels) -> Answer:
         """Return the models of every upstream that can be asked, or what is known of one.
@@ -112,7 +113,8 @@ class Listing:
         at, key = await self._keys.access_to(upstream, ask.offered)
         url = at.url(path, ask.model, query)
         try:
-            async with request_to(self._client, "GET", url, towards(at, key, headers), b"") as response:
+            client = self._connections.to(at)
+            async with request_to(client, "GET", url, towards(at, key, headers), b"") as response:
                 refuse_redirect(response)
                 body = await read_whole(response, _MOST_BYTES)
                 return Answer(response.status, back(response.headers.items()), body)

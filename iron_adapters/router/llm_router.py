@@ -13,6 +13,7 @@ otherwise, and whoever calls it needs ``router.api_key``.
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +25,7 @@ from iron_adapters.router.app import Router, Setting
 from iron_adapters.router.assembly import router_account, split_keys, upstreams_for
 from iron_adapters.router.doors import Doors, is_loopback
 from iron_adapters.router.keys import OwnKeys, by_provider
+from iron_adapters.router.proxies import proxy_in
 from iron_adapters.router.serving import configuration, loop_factory
 from iron_policy.cost import to_nanodollars, to_usd
 
@@ -58,7 +60,8 @@ class LlmRouter:
         host: the interface to listen on.
 
     Raises:
-        ValueError: no key and no server to get one from, or *budget* is negative or no number.
+        ValueError: no key and no server to get one from, *budget* is negative or no number, or ``$HTTPS_PROXY`` is no
+            address.
         ProviderMismatch: a key is another provider's than the one it was given for.
         PolicyError: *policy* or *upstreams* cannot be used.
         OSError: the port cannot be had.
@@ -102,6 +105,7 @@ class LlmRouter:
             doors=Doors(token=self._api_key.encode(), loopback=is_loopback(host)),
             lend=None if self._management is None else self._management.lend,
             services=() if self._management is None else (self._management,),
+            proxy=proxy_in(os.environ),
         )
         self._server = BackgroundServer(
             configuration(Router(setting)), bound(host, port), name="llm-router", loop_factory=loop_factory()

@@ -52,7 +52,7 @@ class ManagedKeys:
         if given.base_url is None:
             return Access(upstream, given.key)
         base_url = with_version(upstream.name, given.base_url, upstream.dialect)
-        return Access(replace(upstream, base_url=base_url), given.key)
+        return Access(replace(upstream, base_url=base_url, query=""), given.key)
 
     def rejected(self, upstream: Upstream, key: str) -> bool:
         """Forget *key*; tell whether the control plane may have another."""

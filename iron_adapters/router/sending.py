@@ -1,16 +1,14 @@
-"""The way to the provider: one HTTP client for all upstreams, and what its errors mean.
+"""The way to the provider: how a request is sent, how its reply is read, and what errors mean.
 
-Owns connections, time limits and the size of replies. pyreqwest does the HTTP (1.1 and 2, TLS, decompression), in
-compiled code. Redirects are not followed: the key and the texts stay with the address that was configured.
+Owns time limits and the size of replies. pyreqwest does the HTTP (1.1 and 2, TLS, decompression), in compiled code. Redirects are not followed: the key and the texts stay with the address that was configured.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import BuilderError, PoolTimeoutError, PyreqwestError, RequestTimeoutError
 
 from iron_adapters.router.problems import TimedOut
@@ -19,12 +17,21 @@ from iron_policy.exceptions import UpstreamError, WireError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pyreqwest.client import Client
     from pyreqwest.request import StreamRequest
     from pyreqwest.response import Response
 
 _NOT_CONNECTED: Final = "client error (Connect)"
 """What reqwest names as the cause where there was no connection."""
+_CERTIFICATE: Final = "invalid peer certificate"
+_DISTRUSTED: Final = {
+    "UnknownIssuer": "no authority known here has issued it; name a file with that authority's certificate in SSL_CERT_FILE",
+    "not valid for name": "it is for another host than base_url names",
+    "expired": "it has expired",
+}
+"""What rustls says of certificates, and what that means."""
 _OK: Final = range(200, 300)
+_ANSWERS: Final = range(200, 600)
 _REDIRECTS: Final = range(300, 400)
 _EVENT_STREAM: Final = "text/event-stream"
 
@@ -47,27 +54,10 @@ class Patience:
         return self.read_on_seconds if stream else self.read_seconds
 
 
-def open_client(patience: Patience) -> Client:
-    """Return the client, to be closed by whoever opened it. It belongs to the running event loop."""
-    return (
-        ClientBuilder()
-        .follow_redirects(False)
-        .error_for_status(False)
-        .default_cookie_store(False)
-        .referer(False)
-        .tcp_nodelay(True)
-        .connect_timeout(timedelta(seconds=patience.connect_seconds))
-        .pool_timeout(timedelta(seconds=patience.connect_seconds))
-        .read_timeout(timedelta(seconds=patience.read_seconds))
-        .max_connections(patience.connections)
-        .build()
-    )
-
-
 def request_to(
     client: Client, method: str, url: str, headers: list[tuple[str, str]], body: bytes
 ) -> StreamRequest:
-    """Return a request, to be entered with ``async with``: leaving it early closes its connection."""
+    """Return a request, to be entered with ``async with``: leaving it early stops the provider."""
     # Without this limit of nothing, a stream is handed out only when a whole buffer of it has come.
     builder = client.request(method, url).headers(headers).body_bytes(body).streamed_read_buffer_limit(0)
     return builder.build_streamed()
@@ -87,11 +77,15 @@ async def chunks(response: Response) -> AsyncIterator[bytes]:
         UpstreamError: it broke, or nothing came for too long.
     """
     reader = response.body_reader
+    task = asyncio.current_task()
     while True:
         try:
             chunk = await reader.read_chunk()
         except PyreqwestError as error:
             raise problem_of(error) from None
+        if task is not None and task.cancelling():
+            # A read that has something at once returns it to a task that was cancelled, and the wish to end is lost.
+            raise asyncio.CancelledError
         if chunk is None:
             return
         yield bytes(chunk)
@@ -117,11 +111,13 @@ async def read_whole(response: Response, most_bytes: int) -> bytes:
 
 
 def refuse_redirect(response: Response) -> None:
-    """Raise for a reply that sends the request elsewhere.
+    """Raise for a reply that sends the request elsewhere, or has a status that HTTP has no range for.
 
     Raises:
-        UpstreamError: always for a redirect.
+        UpstreamError: always for those.
     """
+    if response.status not in _ANSWERS:
+        raise UpstreamError(f"the provider answered with status {response.status}, which is none")
     if response.status in _REDIRECTS:
         raise UpstreamError(
             f"the provider redirects the call ({response.status}); it is not followed. If the address has moved, "
@@ -136,8 +132,7 @@ def was_sent(error: PyreqwestError) -> bool:
     """
     if isinstance(error, (PoolTimeoutError, BuilderError)):
         return False
-    details: Any = getattr(error, "details", None) or {}
-    return all(cause["message"] != _NOT_CONNECTED for cause in details.get("causes") or ())
+    return _NOT_CONNECTED not in _causes(error)
 
 
 def problem_of(error: PyreqwestError) -> UpstreamError:
@@ -145,7 +140,19 @@ def problem_of(error: PyreqwestError) -> UpstreamError:
     kind = type(error).__name__
     if isinstance(error, RequestTimeoutError):
         return TimedOut(f"the provider did not answer in time ({kind})")
+    if (fault := next((told for told in _causes(error) if _CERTIFICATE in told), None)) is not None:
+        return UpstreamError(_distrust(fault))
     return UpstreamError(f"the provider could not be reached, or the connection broke ({kind})")
+
+
+def _causes(error: PyreqwestError) -> list[str]:
+    details: Any = getattr(error, "details", None) or {}
+    return [cause["message"] for cause in details.get("causes") or ()]
+
+
+def _distrust(fault: str) -> str:
+    reason = next((why for name, why in _DISTRUSTED.items() if name in fault), "it cannot be verified")
+    return f"the provider's certificate is not trusted: {reason}"
 
 
 def unreadable(error: WireError) -> UpstreamError:

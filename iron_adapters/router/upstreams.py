@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import ipaddress
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _VERSION = "/v1"
 _EVERY_MODEL: Final = ("*",)
+_QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~-]+=[A-Za-z0-9._~%:/+,-]*(?:&(?!$)|$))*")
+_KEY_NAME: Final = re.compile(r"(?i)key|token|secret|passw|auth|sig|cred|^code$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +39,16 @@ class Upstream:
             as Azure's deployments need it.
         dialect: whose API it speaks.
         models: patterns of the models that are its own; ``*`` where it takes what nobody else does.
+        query: goes with every call, before the caller's own, such as ``api-version=2024-10-21``.
+        http2: whether HTTP/2 is spoken to it, where it can.
     """
 
     name: str
     base_url: str
     dialect: Dialect
     models: tuple[str, ...] = _EVERY_MODEL
+    query: str = ""
+    http2: bool = False
 
     @property
     def is_official(self) -> bool:
@@ -53,6 +60,8 @@ class Upstream:
         base = (
             self.base_url.replace("{model}", quote(model, safe="")) if "{" in self.base_url else self.base_url
         )
+        if self.query:
+            query = _joined(self.query, query)
         return f"{base}{endpoint}?{query}" if query else base + endpoint
 
     def claims(self, model: str) -> bool:
@@ -142,8 +151,38 @@ def _upstream(name: str, section: str | UpstreamSection) -> Upstream:
         section = UpstreamSection(base_url=section, dialect="anthropic" if name == "anthropic" else "openai")
     if name in OFFICIAL_URLS and section.dialect != name:
         raise PolicyError(f"upstreams.{name}: its dialect is {name!r}; give another server a name of its own")
-    base_url = with_version(name, section.base_url, section.dialect)
-    return Upstream(name=name, base_url=base_url, dialect=section.dialect, models=section.models)
+    address, _, query = section.base_url.partition("?")
+    _refuse_keys_in(name, query)
+    return Upstream(
+        name=name,
+        base_url=with_version(name, address, section.dialect),
+        dialect=section.dialect,
+        models=section.models,
+        query=query,
+        http2=section.http2,
+    )
+
+
+def _joined(own: str, query: str) -> str:
+    """Return *own* and those parts of a caller's *query* whose names do not stand in it."""
+    names = {part.partition("=")[0] for part in own.split("&")}
+    return "&".join(
+        [own, *(part for part in query.split("&") if part and part.partition("=")[0] not in names)]
+    )
+
+
+def _refuse_keys_in(name: str, query: str) -> None:
+    """Raise for a query that holds more than a setting: policies are read by many, and addresses stand in logs."""
+    if not _QUERY.fullmatch(query):
+        raise PolicyError(
+            f"upstreams.{name}: what follows '?' in base_url must be NAME=VALUE, and more of that after '&', in ASCII "
+            "without spaces or '#'"
+        )
+    for part in filter(None, query.split("&")):
+        if _KEY_NAME.search(parameter := part.partition("=")[0]):
+            raise PolicyError(
+                f"upstreams.{name}: base_url must hold no key, and {parameter!r} sounds like one; keys go into the environment"
+            )
 
 
 def with_version(name: str, base_url: str, dialect: Dialect) -> str:
@@ -151,7 +190,7 @@ def with_version(name: str, base_url: str, dialect: Dialect) -> str:
     parts = urlsplit(base_url)
     if parts.query or parts.fragment or parts.username or parts.password:
         raise PolicyError(
-            f"upstreams.{name}: base_url takes neither a query, a fragment nor a user; keys go into the environment"
+            f"upstreams.{name}: base_url holds a query, a fragment or a user that cannot be used; keys go into the environment"
         )
     _refuse_link_local(name, parts.hostname or "")
     base_url = base_url.rstrip("/")
