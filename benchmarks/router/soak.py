@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -26,6 +27,9 @@ RESULTS = Path(__file__).parents[1] / "results"
 def main() -> int:
     """Soak, write, print; return 1 where something that must hold does not."""
     asked = _arguments()
+    signal.signal(
+        signal.SIGTERM, lambda number, _frame: sys.exit(128 + number)
+    )  # the router is ended with it
     seconds = 90.0 if asked.quick else asked.minutes * 60
     found = soak(
         seconds, callers=asked.callers, pause_seconds=asked.pause, seed=asked.seed, runtime=asked.runtime
