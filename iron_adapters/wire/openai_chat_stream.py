@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from iron_adapters.wire.json_bodies import dump
+from iron_adapters.wire.json_bodies import dump, holds_json
 from iron_adapters.wire.known_keys import below
 from iron_adapters.wire.openai_chat import REPLY_KEYS
 from iron_adapters.wire.silent_values import SILENT, is_silent, is_word
@@ -88,7 +88,7 @@ class ChatStream(StreamRewriter):
     def _rewrite_choice(self, choice: dict[str, Any]) -> tuple[bytes, bool]:
         number = number_at(choice, "index")
         self._seen[number] = None
-        ended = self._end_others(number, choice.get("delta")) if self.in_blocks and self._open else b""
+        ended = self._end_before(number, choice.get("delta")) if self._open else b""
         changed = self._rewrite_texts(number, choice)
         if not choice.keys() <= self._choice_keys:
             changed |= self._rewrite_rest(number, choice)
@@ -102,6 +102,22 @@ class ChatStream(StreamRewriter):
         if changed and choice.get("logprobs"):
             choice["logprobs"] = None
         return ended + before, changed
+
+    def _end_before(self, number: int, delta: Any) -> bytes:
+        """End what must have been said when the caller gets *delta*."""
+        return self._end_others(number, delta) if self.in_blocks else self._end_whole_calls(number, delta)
+
+    def _end_whole_calls(self, number: int, delta: Any) -> bytes:
+        """End the calls that are whole where *delta* begins another one.
+
+        There are clients that give all arguments to the call that began last (LlamaIndex's), so what was held back must
+        not come behind the next. Calls that are not whole may still go on in turns.
+        """
+        calls = self._calls.get(number)
+        if not calls or all(number_at(call, "index", place) in calls for place, call in _calls_of(delta)):
+            return b""
+        whole = [place for place, call in calls.items() if holds_json("".join(call.said))]
+        return self._close_all((number, "tool_calls", place) for place in whole)
 
     def _end_others(self, number: int, delta: Any) -> bytes:
         """End the texts and calls of a choice that *delta* does not go on with, where it brings any."""

@@ -1,5 +1,7 @@
 """The official Python clients, pointed at a router."""
 
+from typing import NamedTuple
+
 import anthropic
 import openai
 import pytest
@@ -21,3 +23,16 @@ def anthropic_of(router, kind=anthropic.Anthropic, **settings):
 def named(calls):
     """Return a mark that runs a test with each of *calls*, under their names."""
     return pytest.mark.parametrize("call", calls, ids=lambda call: call.__name__)
+
+
+class Place(NamedTuple):
+    """Where an application sends its calls, and with which key: all that a router changes of it."""
+
+    openai_url: str
+    anthropic_url: str
+    key: str = "any"
+
+    @classmethod
+    def of(cls, router):
+        """Return the place that *router* is."""
+        return cls(router.base_url, router.base_url.removesuffix("/v1"), router.api_key)

@@ -254,6 +254,18 @@ def test_bodies_may_come_in_gzip(model, kind, double, standing_router):
     assert "content-encoding" not in double.requests.last.headers
 
 
+# -- streams -------------------------------------------------------------------------------------------------------
+
+
+@both_models
+def test_the_arguments_of_a_call_are_over_when_the_next_call_begins(model, double, standing_router):
+    with openai_of(standing_router) as client:
+        chunks = openai_calls.parallel_tools_stream(client, model)
+
+    calls = [call for chunk in chunks for choice in chunk.choices for call in choice.delta.tool_calls or ()]
+    assert [call.index for call in calls] == sorted(call.index for call in calls)
+
+
 # -- models --------------------------------------------------------------------------------------------------------
 
 
