@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive
 
+SLOWEST_BYTES_PER_SECOND: Final = 1024
+"""A body may come as slowly as this, once its first seconds are over; the slowest modem was quicker."""
 _WORTH_COMPRESSING: Final = 32 * 1024
 _GZIP_WINDOW: Final = 31
 _ZLIB_WINDOW: Final = 15
@@ -39,26 +41,33 @@ async def read_body(
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length) > most_bytes:
         raise _too_large(most_bytes)
-    message = await receive()
-    body: bytes = _part(message)
-    if message.get("more_body"):
-        body = await _rest(body, receive, most_bytes, idle_seconds)
+    try:
+        async with asyncio.timeout(idle_seconds) as patience:
+            message = await receive()
+            body: bytes = _part(message)
+            if message.get("more_body"):
+                body = await _rest(body, receive, most_bytes, idle_seconds, patience)
+    except TimeoutError:
+        raise NotServed(
+            408,
+            "timeout",
+            f"the body came too slowly: {idle_seconds:g} seconds without any of it, or less than "
+            f"{SLOWEST_BYTES_PER_SECOND} bytes in a second",
+        ) from None
     coding = headers.get("content-encoding")
     return body if coding is None else _decoded(body, coding, most_bytes)
 
 
-async def _rest(first: bytes, receive: Receive, most_bytes: int, idle_seconds: float) -> bytes:
+async def _rest(
+    first: bytes, receive: Receive, most_bytes: int, idle_seconds: float, patience: asyncio.Timeout
+) -> bytes:
     parts, size, more = [first], len(first), True
+    time = asyncio.get_running_loop().time
+    began = time()
     while more:
-        try:
-            async with asyncio.timeout(idle_seconds):
-                message = await receive()
-        except TimeoutError:
-            raise NotServed(
-                408,
-                "timeout",
-                f"the body stopped coming; {idle_seconds:g} seconds were waited for more of it",
-            ) from None
+        earned = size / SLOWEST_BYTES_PER_SECOND
+        patience.reschedule(min(time(), began + earned) + idle_seconds)
+        message = await receive()
         parts.append(_part(message))
         size += len(parts[-1])
         if size > most_bytes:

@@ -70,7 +70,7 @@ def towards(
     """
     passed = [(name, value) for name, value in headers.items() if _passes_on(name)]
     if named := headers.get("connection"):
-        hop_by_hop = {name.strip().lower() for name in named.split(",")}
+        hop_by_hop = _named_by([named])
         passed = [pair for pair in passed if pair[0] not in hop_by_hop]
     if extra is not None:
         passed = [
@@ -97,11 +97,18 @@ def back(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
 
     A provider's word on who may read a reply from a browser does not hold for a local port.
     """
+    pairs = list(headers)
+    hop_by_hop = _named_by([value for name, value in pairs if name == "connection"])
     return [
         (name.encode("latin-1"), value.encode("latin-1", "replace"))
-        for name, value in headers
-        if _passes_back(name)
+        for name, value in pairs
+        if _passes_back(name) and name not in hop_by_hop
     ]
+
+
+def _named_by(connection: list[str]) -> set[str]:
+    """Return the names in Connection headers: what they stand for ends with this connection."""
+    return {name.strip().lower() for value in connection for name in value.split(",")}
 
 
 @lru_cache(maxsize=1024)  # bounded: names come from outside

@@ -1,9 +1,11 @@
 """A router in front of the provider double."""
 
 import pytest
+from raw_http import Canary, answering, said
 
 from iron_adapters.router import LlmRouter
 
+ANSWER = answering(said())
 KEYS = {"openai": "sk-test-router", "anthropic": "sk-ant-test-router"}
 
 
@@ -48,3 +50,35 @@ def clear_router(addresses):
     policy = {"safety": {"input": nothing, "output": nothing}, "audit": {"path": "/dev/null"}}
     with LlmRouter(provider_key=KEYS, upstreams=addresses, policy=policy) as running:
         yield running
+
+
+@pytest.fixture
+def canary():
+    """Return what starts a provider of raw bytes; see :class:`raw_http.Canary`. All are closed at the end."""
+    running = []
+
+    def start(answer=ANSWER):
+        running.append(Canary(answer))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.close()
+
+
+@pytest.fixture
+def before(canary):
+    """Return what starts a router before both providers at one canary, which it has as ``.canary``."""
+    running = []
+
+    def start(answer=ANSWER, **settings):
+        behind = answer if isinstance(answer, Canary) else canary(answer)
+        settings.setdefault("provider_key", KEYS)
+        settings.setdefault("upstreams", {"openai": behind.url, "anthropic": behind.url})
+        running.append(LlmRouter(**settings))
+        running[-1].canary = behind
+        return running[-1]
+
+    yield start
+    for router in running:
+        router.stop()
