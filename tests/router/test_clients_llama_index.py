@@ -52,7 +52,7 @@ def claude(place):
     return Anthropic(model=CLAUDE, base_url=place.anthropic_url, api_key=place.key, max_retries=0)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _collected():
     """Collect the clients that LlamaIndex leaves open, while the warnings about them are still ours."""
     yield
