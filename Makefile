@@ -1,4 +1,5 @@
-# Needs Python 3.11 or newer, make and PyPI. Every target makes the environment that it needs.
+# Needs Python 3.11 or newer, make and PyPI, and npm's registry for the clients for Node that tests use. Every target
+# makes the environment that it needs.
 
 PYTHON ?= $(shell .ci/python)
 DEMO := .venv-demo/bin/python
@@ -84,7 +85,7 @@ lock: .venv-uv/bin/uv  ## Resolve requirements/*.txt anew from pyproject.toml
 
 clean:  ## Remove environments, caches and what runs have left
 	rm -rf .venv-demo .venv-test .venv-frameworks .venv-lint .venv-bench .venv-bench-litellm .bench-node .venv-uv
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* build dist
+	rm -rf tests/router/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* build dist
 	find iron_policy iron_adapters tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 .venv-%/.made: requirements/%.txt pyproject.toml .ci/environment | python
