@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -27,6 +28,9 @@ RESULTS = Path(__file__).parents[1] / "results"
 def main() -> int:
     """Soak, write, print; return 1 where something that must hold does not."""
     asked = _arguments()
+    logging.getLogger("asyncio").setLevel(
+        logging.ERROR
+    )  # else it tells of each stream that the router has closed
     signal.signal(
         signal.SIGTERM, lambda number, _frame: sys.exit(128 + number)
     )  # the router is ended with it
