@@ -254,9 +254,13 @@ def _refuse_form(method: str, headers: dict[str, str]) -> None:
         raise NotServed(405, "method_not_allowed", "this path takes POST")
     if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
         raise NotServed(400, "bad_transfer_encoding", "transfer-encoding: send chunked, or a content-length")
-    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "application/json":
+    content_type, _, parameters = headers.get("content-type", "").lower().partition(";")
+    if content_type.strip() != "application/json":
         raise NotServed(415, "unsupported_media_type", "send content-type: application/json")
+    if "charset" in parameters and parameters.replace('"', "").strip() != "charset=utf-8":
+        raise NotServed(
+            415, "unsupported_charset", "JSON is UTF-8 (RFC 8259, section 8.1): leave charset away"
+        )
 
 
 def _end_quietly() -> None:

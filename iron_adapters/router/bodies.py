@@ -140,7 +140,9 @@ def _unbrotli(body: bytes, most_bytes: int) -> bytes:
 def _unzstd(body: bytes, most_bytes: int) -> bytes:
     zstandard = _extra("zstandard")
     try:
-        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(body) as reader:
+        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
+            body, read_across_frames=True
+        ) as reader:
             whole: bytes = reader.read(most_bytes + 1)
     except zstandard.ZstdError as error:
         raise ValueError("not zstd") from error

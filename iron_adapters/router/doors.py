@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "[::1]"))
+_LONGEST_LOCAL = len("localhost:65535")
 
 
 class NotForYou(IronError):  # noqa: N818 - what the router says
@@ -74,7 +75,7 @@ class Doors:
             NotForYou: neither is this router's own.
         """
         host = headers.get("host", "")
-        if self.loopback and not _is_local(host):
+        if self.loopback and (len(host) > _LONGEST_LOCAL or not _is_local(host)):
             raise NotForYou("this router answers to localhost and 127.0.0.1; the request's Host is another")
         origin = headers.get("origin")
         if origin is not None and origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}"):
@@ -101,4 +102,5 @@ def is_loopback(host: str) -> bool:
 def _is_local(host: str) -> bool:
     """Tell whether *host*, with its port or without, is a name of this machine for itself."""
     name, colon, port = host.lower().rpartition(":")
-    return (name if colon and port.isdigit() else host.lower()) in _LOOPBACK_NAMES
+    has_port = colon and port.isascii() and port.isdigit()
+    return (name if has_port else host.lower()) in _LOOPBACK_NAMES

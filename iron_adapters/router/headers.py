@@ -111,12 +111,12 @@ def _named_by(connection: list[str]) -> set[str]:
     return {name.strip().lower() for value in connection for name in value.split(",")}
 
 
-@lru_cache(maxsize=1024)  # bounded: names come from outside
+@lru_cache(maxsize=256)  # bounded: names come from outside, and may be as long as a head
 def _passes_back(name: str) -> bool:
     name = name.lower()
     return name not in _STAY_BACK and not name.startswith("access-control-")
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _passes_on(name: str) -> bool:
     return name not in _STAY and not name.startswith(_OURS)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from iron_adapters.providers import Dialect
 
 _VERSION = "/v1"
+_STEPS: Final = frozenset((".", ".."))
+"""What clients take out of an address, with what stands before it, also where it is escaped."""
+_LONGEST_NAME: Final = 500
 _EVERY_MODEL: Final = ("*",)
 _QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~-]+=[A-Za-z0-9._~%:/+,-]*(?:&(?!$)|$))*")
 _KEY_NAME: Final = re.compile(r"(?i)key|token|secret|passw|auth|sig|cred|^code$")
@@ -108,6 +111,10 @@ class Upstreams:
         return self._by_name[name]
 
     def _choose(self, dialect: Dialect, model: str, forced: str | None = None) -> Upstream:
+        if model in _STEPS or len(model) > _LONGEST_NAME:
+            raise NotServed(
+                400, "bad_model", f"a model's name has up to {_LONGEST_NAME} characters, and is not '..'"
+            )
         if forced is not None:
             return self._by_name[forced]
         for upstream in self:
