@@ -24,6 +24,7 @@ def read_request(body: Mapping[str, Any], body_bytes: int) -> Asked:
     """Return what *body* asks for."""
     messages = _field(body, "messages")
     model = _field(body, "model")
+    _refuse_thread(body)
     _check_tool_results(messages)
     choice = body.get("tool_choice") or {"type": "auto"}
     thinking = body.get("thinking") or {}
@@ -52,6 +53,13 @@ def count_prompt(body: Mapping[str, Any], body_bytes: int) -> int:
     """Return the input tokens of *body*."""
     _field(body, "messages")
     return count_input_tokens({key: body[key] for key in _PROMPT if body.get(key)}, body_bytes)
+
+
+def _refuse_thread(body: Mapping[str, Any]) -> None:
+    """Raise what a server says that keeps no conversation; the API's own client then sends all of it again."""
+    if body.get("thread"):
+        details = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+        raise Problem(400, "thread: this request cannot be threaded", details=details)
 
 
 def _field(body: Mapping[str, Any], name: str) -> Any:

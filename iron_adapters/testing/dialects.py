@@ -151,7 +151,9 @@ class AnthropicDialect:
 
     def error_body(self, problem: Problem, stamp: Stamp) -> bytes:
         """Say *problem* as ``{"type": "error", "error": {type, message}, "request_id"}``."""
-        inner = {"type": self.error_type(problem.status), "message": problem.message}
+        inner: dict[str, Any] = {"type": self.error_type(problem.status), "message": problem.message}
+        if problem.details is not None:
+            inner["details"] = problem.details
         return orjson.dumps({"type": "error", "error": inner, "request_id": stamp.request_id})
 
     def error_type(self, status: int) -> str:

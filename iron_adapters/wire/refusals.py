@@ -12,7 +12,14 @@ from typing import Any
 import orjson
 
 from iron_adapters.wire.sse import write_event
-from iron_policy.exceptions import BudgetExceeded, IronError, PolicyDenied, RateLimited, WireError
+from iron_policy.exceptions import (
+    BudgetExceeded,
+    IronError,
+    PolicyDenied,
+    RateLimited,
+    Untranslatable,
+    WireError,
+)
 
 _ANTHROPIC_TYPES = {
     402: "billing_error",
@@ -32,6 +39,8 @@ _PROBLEM_TYPES = {
     529: "overloaded_error",
 }
 _OWN_FAULT = 500
+_NO_THREADS = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+"""At which Anthropic's client sends its whole conversation instead: its tool runner begins a thread by itself."""
 
 
 def headers(denied: PolicyDenied) -> dict[str, str]:
@@ -93,6 +102,8 @@ def problem(error: IronError, dialect: str) -> bytes:
     if dialect == "anthropic":
         kind = _PROBLEM_TYPES.get(status, "api_error" if status >= _OWN_FAULT else "invalid_request_error")
         said: dict[str, Any] = {"type": kind, "message": message, "code": error.code}
+        if isinstance(error, Untranslatable) and error.param == "thread":
+            said["details"] = _NO_THREADS
         return orjson.dumps({"type": "error", "error": said | _unread(error)})
     kind = "server_error" if status >= _OWN_FAULT else "invalid_request_error"
     param = getattr(error, "param", "") or None

@@ -1,7 +1,5 @@
 """The ways to call Anthropic with its own client: each takes a client and a model, and returns what came."""
 
-import inspect
-
 import anthropic
 from openai_calls import PNG, WEATHER, Weather
 
@@ -84,9 +82,8 @@ def tool_loop(client, model):
 
 
 def tool_runner(client, model):
-    run = client.beta.messages.tool_runner
-    whole = {"thread": False} if "thread" in inspect.signature(run).parameters else {}
-    return run(model=model, messages=TWO, tools=[get_weather], max_tokens=90, **whole).until_done()
+    runner = client.beta.messages.tool_runner(model=model, messages=TWO, tools=[get_weather], max_tokens=90)
+    return runner.until_done()
 
 
 def structured(client, model):
