@@ -164,7 +164,7 @@ class Router:
             most_bytes=setting.limits.most_body_bytes,
             idle_seconds=setting.limits.body_idle_seconds,
         )
-        run = self._callers.scope_of(place.endpoint, headers)
+        run = self._callers.scope_of(place.endpoint, headers, body)
         path, query = raw_path.decode("ascii"), scope["query_string"].decode("latin-1")
         ask = Ask(place, path, query, headers, body, offered, run)
         if self._calls is None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from iron_adapters.own_routers import PROOF_HEADER, redeem
+from iron_adapters.router.paths import MESSAGES, RESPONSES
 from iron_adapters.router.problems import NotServed
 from iron_adapters.run_header import RUN_HEADER, read
 from iron_policy.document import Policy
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from iron_adapters.run_header import RunPart
 
 _LONGEST_NAME: Final = 200
-_KEPT_BY_PROVIDER: Final = "/responses"
+_THREAD: Final = b'"thread"'
+"""Within a text, its quotes would be escaped."""
 _NOTHING: Final = dict.fromkeys(("pii", "secrets", "injection"), "allow")
 _NAMES: Final = ("x-iron-agent", "x-iron-user", "x-iron-path")
 
@@ -43,7 +45,7 @@ class Callers:
         self._runs = runs
         self._aside: PolicyEngine | None = None
 
-    def scope_of(self, endpoint: str, headers: Mapping[str, str]) -> Scope:
+    def scope_of(self, endpoint: str, headers: Mapping[str, str], body: bytes = b"") -> Scope:
         """Return the scope of one call.
 
         It has a vault of its own, or its run's, so that no caller's stand-ins turn into another's values. Only where
@@ -57,18 +59,19 @@ class Callers:
         if any(claim.engine in (None, self._scope.engine) for claim in claims):
             return _Aside(self._engine_aside(), self._scope, claims)
         header = headers.get(RUN_HEADER)
+        kept = _is_kept(endpoint, body)
         if header is None:
-            return self._scope_of_call(endpoint, **_names(headers))
+            return self._scope_of_call(kept, **_names(headers))
         parts = read(header)
         if self._runs is not None:
             return self._runs.scope_of(parts)
         _refuse_counted(parts, self._scope.engine.policy)
         innermost = parts[-1]
-        return self._scope_of_call(endpoint, agent=innermost.agent, user=innermost.user, path=innermost.path)
+        return self._scope_of_call(kept, agent=innermost.agent, user=innermost.user, path=innermost.path)
 
-    def _scope_of_call(self, endpoint: str, **names: Any) -> Scope:
+    def _scope_of_call(self, kept: bool, **names: Any) -> Scope:
         scope = self._scope
-        vault = scope.vault if endpoint == _KEPT_BY_PROVIDER else scope.engine.new_vault()
+        vault = scope.vault if kept else scope.engine.new_vault()
         return Scope(scope.engine, vault, parent=scope, counts_loops=False, **names)
 
     def _engine_aside(self) -> PolicyEngine:
@@ -92,6 +95,11 @@ class _Aside(Scope):
     def lineage(self) -> tuple[Scope, ...]:
         """Return this and those of the router's scopes that no seam has charged."""
         return self, *self._drawn_on
+
+
+def _is_kept(endpoint: str, body: bytes) -> bool:
+    """Tell whether the provider keeps the conversation: OpenAI's responses, and Anthropic's messages in a thread."""
+    return endpoint == RESPONSES or (endpoint == MESSAGES and _THREAD in body)
 
 
 def _refuse_counted(parts: tuple[RunPart, ...], policy: Policy) -> None:

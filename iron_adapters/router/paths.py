@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 CHAT: Final = "/chat/completions"
 MESSAGES: Final = "/messages"
+RESPONSES: Final = "/responses"
 MODELS: Final = "/models"
 _ENDPOINTS: Final[Mapping[str, Dialect]] = {
     CHAT: "openai",
     "/completions": "openai",
-    "/responses": "openai",
+    RESPONSES: "openai",
     "/responses/input_tokens": "openai",
     "/embeddings": "openai",
     "/moderations": "openai",

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import json
+import re
 
 import anthropic
 import anthropic_calls
@@ -11,6 +12,7 @@ import openai_calls
 import pytest
 from clients import CLAUDE, GPT, anthropic_of, openai_of
 from comparing import plain
+from raw_http import Canary, answering
 
 from iron_adapters.testing import Fault, rate_limited, server_error, slow_start
 
@@ -264,6 +266,32 @@ def test_the_arguments_of_a_call_are_over_when_the_next_call_begins(model, doubl
 
     calls = [call for chunk in chunks for choice in chunk.choices for call in choice.delta.tool_calls or ()]
     assert [call.index for call in calls] == sorted(call.index for call in calls)
+
+
+# -- conversations that the provider keeps -------------------------------------------------------------------------
+
+
+def test_what_stood_in_an_earlier_message_of_a_thread_comes_back_as_it_was(routed):
+    def answer(received):
+        asked = received.json["messages"][0]["content"]
+        tokens.extend(re.findall(r"<EMAIL_\w+>", asked))
+        content = [{"type": "text", "text": f"I write to {tokens[0]}."}]
+        usage = {"input_tokens": 9, "output_tokens": 9}
+        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": CLAUDE, "content": content}
+        return answering({**message, "stop_reason": "end_turn", "stop_sequence": None, "usage": usage})
+
+    tokens = []
+    provider = Canary(answer)
+    with contextlib.closing(provider), anthropic_of(routed(upstreams={"anthropic": provider.url})) as client:
+        for text, thread in (
+            ("Write to jane.roe@example.com", {"type": "create"}),
+            ("To whom?", {"type": "continue", "previous_message_id": "msg_1"}),
+        ):
+            messages = [{"role": "user", "content": text}]
+            reply = client.messages.create(
+                model=CLAUDE, messages=messages, max_tokens=50, extra_body={"thread": thread}
+            )
+            assert said(reply) == "I write to jane.roe@example.com."
 
 
 # -- models --------------------------------------------------------------------------------------------------------
