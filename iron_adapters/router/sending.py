@@ -142,12 +142,20 @@ def problem_of(error: PyreqwestError) -> UpstreamError:
         return TimedOut(f"the provider did not answer in time ({kind})")
     if (fault := next((told for told in _causes(error) if _CERTIFICATE in told), None)) is not None:
         return UpstreamError(_distrust(fault))
-    return UpstreamError(f"the provider could not be reached, or the connection broke ({kind})")
+    return UpstreamError(
+        f"the provider could not be reached, or the connection broke ({_innermost(error) or kind})"
+    )
 
 
 def _causes(error: PyreqwestError) -> list[str]:
     details: Any = getattr(error, "details", None) or {}
     return [cause["message"] for cause in details.get("causes") or ()]
+
+
+def _innermost(error: PyreqwestError) -> str:
+    """Return the last cause, such as ``Connection refused (os error 111)``; not one that names an address."""
+    causes = [cause for cause in _causes(error) if "url (" not in cause and "://" not in cause]
+    return causes[-1] if causes else ""
 
 
 def _distrust(fault: str) -> str:
