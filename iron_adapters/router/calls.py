@@ -13,7 +13,7 @@ from pyreqwest.exceptions import PyreqwestError
 from iron_adapters.exchange import Exchange
 from iron_adapters.providers import ProviderMismatch
 from iron_adapters.router.bodies import compressed
-from iron_adapters.router.headers import back, towards
+from iron_adapters.router.headers import back, towards, without_key
 from iron_adapters.router.paths import CHAT, MESSAGES
 from iron_adapters.router.problems import last_event
 from iron_adapters.router.reply import Answer
@@ -163,10 +163,12 @@ class _Sending:
 
     def __init__(self, calls: Calls, ask: Ask, plan: Plan, exchange: Exchange, reply: Reply) -> None:
         self._calls, self._ask, self._plan, self._exchange, self._reply = calls, ask, plan, exchange, reply
+        self._key: str | None = None
 
     async def send(self, access: Access) -> None:
         """Send it, and pass the reply on: as it comes, where it is a stream."""
         exchange, plan = self._exchange, self._plan
+        self._key = access.key
         url = access.upstream.url(plan.endpoint, exchange.call.request.model, self._ask.query)
         extra = None if plan.translated is None else plan.translated.headers
         headers = towards(access.upstream, access.key, self._ask.headers, extra)
@@ -180,7 +182,7 @@ class _Sending:
             else:
                 self._refuse_redirect(response)
                 body = await read_whole(response, self._calls.patience.most_reply_bytes)
-                await self._answer(response, body)
+                await self._answer(response, without_key(body, access.key))
         if other:
             await self.send(other)
 
@@ -247,7 +249,7 @@ class _Sending:
             yield rest
 
     def _headers_back(self, response: Response) -> list[tuple[bytes, bytes]]:
-        headers = back(response.headers.items())
+        headers = back(response.headers.items(), self._key)
         if self._plan.translated is not None:
             headers = [
                 (_REQUEST_ID_HERE.get((self._ask.place.dialect, name), name), value)

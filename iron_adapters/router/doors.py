@@ -10,7 +10,7 @@ import hmac
 import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from iron_policy.exceptions import IronError
 
@@ -49,6 +49,10 @@ class Doors:
 
     def __repr__(self) -> str:
         return f"Doors(token={'…' if self.token else None}, loopback={self.loopback})"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: the token stays in this process."""
+        raise TypeError("Doors holds the router's token and cannot be pickled")
 
     def check(self, headers: Mapping[str, str]) -> str | None:
         """Let a request in, and return the credential that it offers besides the router's token.

@@ -57,6 +57,8 @@ _STAY_BACK: Final = _HOP_BY_HOP | {
     "alt-svc",
     "strict-transport-security",
 }
+_SHORTEST_KEY: Final = 16
+_KEY_WAS_HERE: Final = b"[the router's key]"
 _ANTHROPIC_VERSION: Final = "2023-06-01"
 _AZURE: Final = ".azure.com"
 
@@ -92,18 +94,28 @@ def _credential(upstream: Upstream, key: str) -> tuple[str, str]:
     return "authorization", f"Bearer {key}"
 
 
-def back(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    """Return the provider's headers that the caller gets.
+def back(headers: Iterable[tuple[str, str]], key: str | None = None) -> list[tuple[bytes, bytes]]:
+    """Return the provider's headers that the caller gets, without the *key* that it was called with.
 
     A provider's word on who may read a reply from a browser does not hold for a local port.
     """
     pairs = list(headers)
     hop_by_hop = _named_by([value for name, value in pairs if name == "connection"])
     return [
-        (name.encode("latin-1"), value.encode("latin-1", "replace"))
+        (name.encode("latin-1"), without_key(value.encode("latin-1", "replace"), key))
         for name, value in pairs
         if _passes_back(name) and name not in hop_by_hop
     ]
+
+
+def without_key(told: bytes, key: str | None) -> bytes:
+    """Return what a provider *told* without the *key* that it was called with, which some repeat in their errors.
+
+    What is shorter than any key, as local servers take, is a word that may stand anywhere.
+    """
+    if key is None or len(key) < _SHORTEST_KEY or (raw := key.encode()) not in told:
+        return told
+    return told.replace(raw, _KEY_WAS_HERE)
 
 
 def _named_by(connection: list[str]) -> set[str]:

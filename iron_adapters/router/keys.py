@@ -6,7 +6,7 @@ caller's. A key is never sent to another provider, and stands in no repr.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from iron_adapters.providers import ProviderMismatch, provider_of_key, refuse_foreign_key
 
@@ -69,6 +69,10 @@ class OwnKeys:
 
     def __repr__(self) -> str:
         return f"OwnKeys(for {sorted(self._keys)})"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: the keys stay in this process."""
+        raise TypeError("OwnKeys holds keys and cannot be pickled")
 
     async def access_to(self, upstream: Upstream, offered: str | None) -> Access:
         """Return access with the router's key for *upstream*, else with the one that the caller offered if it fits."""

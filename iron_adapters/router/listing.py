@@ -14,7 +14,7 @@ from urllib.parse import quote
 import orjson
 from pyreqwest.exceptions import PyreqwestError
 
-from iron_adapters.router.headers import back, towards
+from iron_adapters.router.headers import back, towards, without_key
 from iron_adapters.router.problems import NotServed
 from iron_adapters.router.reply import Answer
 from iron_adapters.router.sending import problem_of, read_whole, refuse_redirect, request_to
@@ -117,7 +117,7 @@ class Listing:
             async with request_to(client, "GET", url, towards(at, key, headers), b"") as response:
                 refuse_redirect(response)
                 body = await read_whole(response, _MOST_BYTES)
-                return Answer(response.status, back(response.headers.items()), body)
+                return Answer(response.status, back(response.headers.items(), key), without_key(body, key))
         except PyreqwestError as error:
             raise problem_of(error) from None
 
