@@ -17,14 +17,12 @@ import orjson
 from iron_policy.exceptions import WireError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from iron_policy.scope import Scope
 
 RUN_HEADER: Final = "x-iron-run"
 ORIGIN_HEADER: Final = "x-iron-origin"
 """The server that a call was made for, where it is not the provider itself."""
-MOST_NESTED: Final = 32
+MOST_NESTED: Final = 100
 """Scopes within one another."""
 _LONGEST_NAME: Final = 200
 _ID_LENGTH: Final = 32
@@ -110,8 +108,3 @@ def _is_id(value: object) -> bool:
 
 def _is_name(value: object) -> bool:
     return value is None or (isinstance(value, str) and value.isprintable() and len(value) <= _LONGEST_NAME)
-
-
-def named_in(headers: Mapping[str, str]) -> str | None:
-    """Return the run's header of a request, if it has one."""
-    return headers.get(RUN_HEADER)

@@ -58,17 +58,37 @@ def runtime_address() -> RuntimeAddress | None:
     """Return where calls are to be sent, ``None`` where they are governed in process.
 
     Raises:
-        PolicyError: ``IRON_RUNTIME_URL`` is no address.
+        PolicyError: ``IRON_RUNTIME_URL`` is no address, or ``IRON_RUNTIME_TOKEN`` no token.
     """
     url = os.environ.get(VARIABLE)
     if not url:
         return None
-    return _address(url, os.environ.get("IRON_RUNTIME_TOKEN") or None)
+    token = os.environ.get("IRON_RUNTIME_TOKEN")
+    return _address(url, usable(token, "IRON_RUNTIME_TOKEN") if token else None)
 
 
 def token_of_agent() -> str | None:
-    """Return the Iron Cage token of the environment, which a runtime takes where it has no token of its own."""
-    return os.environ.get("IC_TOKEN") or None
+    """Return the Iron Cage token of the environment, which a runtime takes where it has no token of its own.
+
+    Raises:
+        PolicyError: it is none.
+    """
+    token = os.environ.get("IC_TOKEN")
+    return usable(token, "IC_TOKEN") if token else None
+
+
+def usable(token: str, name: str) -> str:
+    """Return *token* as a header can hold it; it came from *name*.
+
+    Raises:
+        PolicyError: it holds what no token does. The message does not hold it.
+    """
+    token = token.strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise PolicyError(
+            f"{name}: holds white space or characters that no token has; set it to the token alone"
+        )
+    return token
 
 
 @lru_cache(maxsize=16)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from iron_adapters.run_header import id_of
-from iron_adapters.runtime_address import token_of_agent
+from iron_adapters.runtime_address import token_of_agent, usable
 from iron_policy.cost import to_usd
 
 if TYPE_CHECKING:
@@ -45,8 +45,12 @@ _tokens: weakref.WeakKeyDictionary[Scope, str] = weakref.WeakKeyDictionary()
 
 
 def show_token(scope: Scope, token: str) -> None:
-    """Let calls in *scope* show the runtime *token*, where the environment has none for it."""
-    _tokens[scope] = token
+    """Let calls in *scope* show the runtime *token*, where the environment has none for it.
+
+    Raises:
+        PolicyError: it is none.
+    """
+    _tokens[scope] = usable(token, "ic_token")
 
 
 def token_of(scope: Scope) -> str | None:

@@ -139,6 +139,18 @@ def test_the_token_of_the_agent_is_shown_where_the_runtime_has_none_of_its_own(r
     assert EMAIL in protect_agent(say)(gpt)
 
 
+@pytest.mark.parametrize("variable", ["IRON_RUNTIME_TOKEN", "IC_TOKEN"])
+def test_a_token_that_no_header_holds_is_said_without_being_told(variable, runtime, gpt, double, monkeypatch):
+    runtime()
+    monkeypatch.delenv("IRON_RUNTIME_TOKEN")
+    monkeypatch.setenv(variable, "to ken")
+
+    with pytest.raises(PolicyError, match=variable) as refused:
+        protect_agent(say)(gpt)
+    assert "ken;" not in str(refused.value)
+    assert len(double.requests) == 0
+
+
 def test_a_summary_is_for_those_with_the_token(runtime, gpt):
     router = runtime()
     with protect_agent() as run:
