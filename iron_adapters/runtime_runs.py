@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("iron.runtime")
 _MOST_SECONDS: Final = 2.0
 """How long the runtime may take to answer. It is on this machine, and has nothing to compute."""
+_MOST_SECONDS_AT_THE_END: Final = 0.5
+"""How long it may take to hear that a run has ended: nobody asked, and an event loop may be waiting."""
 _OK: Final = 200
 
 
@@ -105,13 +107,15 @@ def end_run(scope: Scope) -> None:
     """Let the runtime forget what *scope* has told it, unless it is a part of another run that goes on."""
     linked = _linked.get(scope)
     if linked is not None and not any(each in _linked for each in scope.lineage()[1:]):
-        _ask(linked.address, "DELETE", scope, "")
+        _ask(linked.address, "DELETE", scope, "", seconds=_MOST_SECONDS_AT_THE_END)
 
 
-def _ask(address: RuntimeAddress, method: str, scope: Scope, query: str) -> dict[str, Any] | None:
+def _ask(
+    address: RuntimeAddress, method: str, scope: Scope, query: str, *, seconds: float = _MOST_SECONDS
+) -> dict[str, Any] | None:
     """Return what the runtime says of the run *scope*, ``None`` where it says nothing."""
     connect = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-    connection = connect(address.host, address.port, timeout=_MOST_SECONDS)
+    connection = connect(address.host, address.port, timeout=seconds)
     token = address.token or token_of(scope) or token_of_agent()
     headers = {} if token is None else {"authorization": f"Bearer {token}"}
     try:
