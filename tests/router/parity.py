@@ -77,7 +77,7 @@ def told(error):
     bases = [cls.__name__ for cls in type(error).__mro__]
     own = {name: value for name, value in vars(error).items() if name not in SDKS_OWN}
     if "retry_after_seconds" in own:
-        own["retry_after_seconds"] = 30 < own["retry_after_seconds"] <= 60
+        own["retry_after_seconds"] = 0 < own["retry_after_seconds"] <= 60
     return bases, str(error), own, getattr(error, "status_code", None)
 
 
