@@ -7,6 +7,7 @@ one.
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ _WORTH_COMPRESSING: Final = 32 * 1024
 _GZIP_WINDOW: Final = 31
 _ZLIB_WINDOW: Final = 15
 _FAST: Final = 1
+_NEVER: Final = re.compile(r"q=0(?:\.0*)?")
 
 
 class HungUp(Exception):  # noqa: N818 - what the caller did
@@ -171,10 +173,18 @@ _DECODERS: Final[Mapping[str, Callable[[bytes, int], bytes]]] = {
 
 def compressed(body: bytes, accepted: str | None) -> bytes | None:
     """Return *body* in gzip where that is worth it and the caller takes it, else ``None``."""
-    if accepted is None or len(body) < _WORTH_COMPRESSING or "gzip" not in accepted.lower():
+    if accepted is None or len(body) < _WORTH_COMPRESSING or not _takes_gzip(accepted):
         return None
     encoder = zlib.compressobj(_FAST, zlib.DEFLATED, _GZIP_WINDOW)
     return encoder.compress(body) + encoder.flush()
+
+
+def _takes_gzip(accepted: str) -> bool:
+    for part in accepted.lower().split(","):
+        name, _, weight = part.replace(" ", "").partition(";")
+        if name in {"gzip", "x-gzip"}:
+            return not _NEVER.fullmatch(weight)
+    return False
 
 
 def _too_large(most_bytes: int) -> NotServed:

@@ -6,20 +6,14 @@ from datetime import UTC, datetime, timedelta
 import openai
 import pytest
 from clients import CLAUDE, GPT, anthropic_of, openai_of
+from patient import serving
 from raw_http import answering, ask, connected, request, said
 from tls_provider import NAME, Authority, Proxy, TlsProvider
 
-from iron_adapters.background_server import BackgroundServer, bound
 from iron_adapters.router import LlmRouter
-from iron_adapters.router.app import Router, Setting
-from iron_adapters.router.assembly import upstreams_for
-from iron_adapters.router.doors import Doors
-from iron_adapters.router.keys import OwnKeys
 from iron_adapters.router.proxies import proxy_in
 from iron_adapters.router.sending import Patience
-from iron_adapters.router.serving import configuration, loop_factory
 from iron_adapters.testing import ProviderDouble, stalled
-from iron_policy import PolicyEngine
 
 KEYS = {"openai": "sk-test-router", "anthropic": "sk-ant-test-router"}
 ASK = {"model": GPT, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 50}
@@ -134,23 +128,10 @@ def test_calls_above_the_servers_limit_of_streams_wait_and_are_all_answered(befo
 def impatient(speaking):
     """Return a router that reads on for nobody, before a provider that speaks HTTP/2."""
     provider = speaking()
-    engine = PolicyEngine()
-    section = {"openai": {"base_url": provider.url(), "http2": True}}
-    setting = Setting(
-        engine=engine,
-        scope=engine.scope(counts_loops=False),
-        upstreams=upstreams_for(engine.policy.model_validate({"upstreams": section}), {}, ["openai"]),
-        keys=OwnKeys({"openai": KEYS["openai"]}),
-        doors=Doors(token=b"the-token"),
-        patience=Patience(read_on_seconds=0.0),
-    )
-    server = BackgroundServer(
-        configuration(Router(setting)), bound("127.0.0.1", 0), name="router", loop_factory=loop_factory()
-    )
-    server.api_key, server.behind = "the-token", provider
-    server.base_url = f"http://127.0.0.1:{server.port}/v1"
-    yield server
-    server.stop()
+    section = {"base_url": provider.url(), "http2": True}
+    with serving(Patience(read_on_seconds=0.0), openai=section) as server:
+        server.behind = provider
+        yield server
 
 
 def test_a_stream_whose_caller_leaves_is_reset_and_its_connection_serves_on(impatient):
