@@ -46,6 +46,15 @@ _LOGIN: Final = re.compile(
     r"(?:/[A-Za-z0-9_.~%/?=&#;+:-]{0,512})?"
 )
 _URL: Final = re.compile(r"(?:https?|ftp)://[A-Za-z0-9_.~%/?=&#;+:@!$*-]{3,1024}")
+SCHEMES: Final = (
+    "amqp|amqps|bolt|cassandra|clickhouse|cockroachdb|couchdb|db2|elasticsearch|ftp|ftps|git|hive|http|https|imap|imaps"
+    "|influxdb|kafka|ldap|ldaps|mariadb|memcached|mongodb|mqtt|mqtts|mssql|mysql|nats|neo4j|oracle|pgsql|pop3|postgres"
+    "|postgresql|presto|rabbitmq|redis|rediss|redshift|rtmp|rtsp|sftp|smb|smtp|smtps|snowflake|socks4|socks5|socks5h"
+    "|sqlserver|ssh|stomp|svn|telnet|trino|vertica|vnc|ws|wss"
+)
+"""How URLs with logins start. One of another scheme is reported from its ``://`` on: any word might be a scheme,
+and a stream must not wait behind each."""
+_SCHEMES: Final = frozenset(SCHEMES.split("|"))
 _PASSWORD_STANDINS: Final = re.compile(
     r"(?i)(?:pass(?:word|wd)?|pwd|secret|token|x+|.*\*{3}.*|\*+|\.+|\$.*|%s|user)"
 )
@@ -182,7 +191,9 @@ def look_login(text: str, start: int, _end: int) -> Iterator[Finding]:
         begin += 1
     match = _LOGIN.match(text, begin, min(len(text), begin + 1024))
     if match and not _PASSWORD_STANDINS.fullmatch(match.group(2)):
-        yield Finding("BASIC_AUTH_URL", begin, begin + len(match.group().rstrip(_TRAILING)))
+        known = starts_clean(text, begin) and text[begin:start].partition("+")[0].lower() in _SCHEMES
+        end = begin + len(match.group().rstrip(_TRAILING))
+        yield Finding("BASIC_AUTH_URL", begin if known else start, end)
 
 
 def look_url(text: str, start: int, _end: int) -> Iterator[Finding]:

@@ -38,6 +38,12 @@ PARTIAL: Final = (
 )
 """RE2 pattern of an assignment that the end of a text leaves open."""
 
+STARTED: Final = (
+    rf"(?i:{WORDS}){BETWEEN}{VALUE}*|(?i:bearer|basic|token)[ \t]{{1,3}}{VALUE}*"
+    r"|(?:-u|--user)[ =]{0,3}\\?[\"']?[!#-&(-~]{0,200}"
+)
+"""RE2 pattern of an assignment whose value can have begun where the text ends."""
+
 _NAME: Final = re.compile(rf"({WORDS})([\w.\-]*)", re.IGNORECASE)
 _ASSIGNED: Final = re.compile(rf"(?i:{WORDS}){BETWEEN}({VALUE}{{4,256}})")
 _BEARER: Final = re.compile(r"(?i:bearer|basic|token)[ \t]{1,3}([A-Za-z0-9._~+/-]{8,512}={0,2})")

@@ -26,14 +26,17 @@ ESCAPE_GATE: Final = (
 # The last letters that padding can follow, where it ends a word, and how the best-known keys begin when encoded; other runs are hashes and paths.
 BASE64_GATE: Final = r"[AEIMQUYcgkosw048]=(?:[\s.,;:)]|$)|[AQgw]==(?:[\s.,;:)\"']|$)|(?:c2st|Z2hw|Z2hv|Z2hzX|Z2l0aHViX3Bhd|QUtJQ|QVNJQ|eG94|QUl6Y|LS0tLS1CRUdJTi|Z2xwYXQt|aHR0cHM6Ly9ob29rc)[A-Za-z0-9+/]{10}"
 SPACED_GATE: Final = r"(?: [0-9A-Za-z@+_.\-]){3} "
+SPACED_OPEN: Final = r"[!-~](?: {1,3}[!-~])* {0,3}"
+"""RE2 pattern of single letters that the end of a text leaves open."""
 _LEAST_ENCODED: Final = 12
 
-_BASE64: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-"
-_ATOMS: Final = _BASE64 + "!#$%&*.:;=?@\\^|~"
+_DIGITS64: Final = (*"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", "+-", "/_")
+"""What stands for each six bits."""
+_BASE64: Final = "".join(_DIGITS64)
+ATOMS: Final = _BASE64 + "!#$%&*.:;=?@\\^|~"
 _PIECE: Final = re.compile(f"[{ATOM}]+")
-_ESCAPED: Final = re.compile(
-    r"%([2-7][0-9A-Fa-f])|\\u00([2-7][0-9A-Fa-f])|\\x([2-7][0-9A-Fa-f])|(&#(?:[xX][0-9A-Fa-f]{2}|[0-9]{2,3});|&(?:amp|lt|gt|quot|commat|period|lowbar);)"
-)
+ESCAPED: Final = r"%([2-7][0-9A-Fa-f])|\\u00([2-7][0-9A-Fa-f])|\\x([2-7][0-9A-Fa-f])|(&#(?:[xX][0-9A-Fa-f]{2}|[0-9]{2,3});|&(?:amp|lt|gt|quot|commat|period|lowbar);)"
+_ESCAPED: Final = re.compile(ESCAPED)
 _RUN: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _WORD: Final = re.compile(r"[!-~]")
 _SPACED: Final = re.compile(r"(?:[!-~] {1,3})+[!-~]?")
@@ -41,6 +44,27 @@ _SPACED: Final = re.compile(r"(?:[!-~] {1,3})+[!-~]?")
 _KEPT: Final = re.compile(r"[!-~]|(?:  )+ ?")
 _PRINTABLE: Final = re.compile(r"[\t\n\r -~]{6,}")
 _LEAST_SPACED: Final = 8
+
+
+def _digits64(*bits: str) -> str:
+    """Return a class of what stands for six bits, of which *bits* says how they can begin and end."""
+    fitting = [c for at, c in enumerate(_DIGITS64) if any(re.fullmatch(b, f"{at:06b}") for b in bits)]
+    return f"[{''.join(fitting)}]".replace("-", r"\-")
+
+
+def _printable_base64() -> str:
+    """Return an RE2 pattern of Base64 that stands for printable ASCII as far as it goes: most words end soon."""
+    # The first byte is at least a tab; the second starts in the second digit, the third in the third.
+    one, two, three, four = (
+        _digits64("0[01]1...", "01....", "00001[01]"),
+        _digits64("..0000", "..001.", "..01.."),
+        _digits64("....0."),
+        _digits64("......"),
+    )
+    return f"(?:{one}{two}{three}{four})*{one}(?:{two}(?:{three}(?:{four})?)?)?={{0,2}}"
+
+
+PRINTABLE_BASE64: Final = _printable_base64()
 
 
 class Piece(NamedTuple):
@@ -63,7 +87,7 @@ def _around(alphabet: str, pattern: re.Pattern[str], text: str, position: int) -
 
 def unescape(text: str, position: int) -> Piece | int:
     """Return the decoded piece around the escape at *position*, or where to go on."""
-    around = _around(_ATOMS, _PIECE, text, position)
+    around = _around(ATOMS, _PIECE, text, position)
     if isinstance(around, int):
         return around
     start, end = around

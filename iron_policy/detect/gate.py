@@ -175,13 +175,16 @@ class _Around:
         mark: what the gate's match holds.
         pattern: of the whole value.
         back: the most characters before the match.
+        public: how many characters before the mark the finding leaves out, so that a stream need not wait behind
+            each word.
     """
 
-    def __init__(self, kind: str, mark: str, pattern: str, back: int) -> None:
+    def __init__(self, kind: str, mark: str, pattern: str, back: int, public: int = 0) -> None:
         self._kind = kind
         self._mark = mark
         self._pattern = re.compile(pattern)
         self._back = back
+        self._public = public
 
     def look(self, text: str, start: int, end: int) -> Iterator[Finding]:
         """Yield the value around the match ``text[start:end]``."""
@@ -191,22 +194,26 @@ class _Around:
         for begin in range(max(0, start - self._back), start + 1):
             match = self._pattern.match(text, begin, stop)
             if match and starts_clean(text, begin) and ends_clean(text, match.end()):
-                yield Finding(self._kind, begin, match.end())
+                yield Finding(self._kind, begin + self._public, match.end())
                 return
 
 
 _MARKED: Final = (
-    # learn.microsoft.com/entra: client secrets carry "Q~" behind their fourth character.
+    # learn.microsoft.com/entra: client secrets carry "Q~" behind their fourth character; the first three are their
+    # "hint", which anybody may read who may list them (graph/api/resources/passwordcredential).
     Anchor(
         r"\dQ~[A-Za-z0-9_~.-]{4}",
         r"\dQ",
-        _Around("AZURE_KEY", "Q~", r"[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}", 3).look,
+        _Around("AZURE_KEY", "Q~", r"[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}", 3, public=3).look,
         _one("AZURE_KEY"),
     ),
+    # Any word of fourteen letters could be what stands before the mark; sixty that nobody guesses stand behind it.
     Anchor(
         r"\.atlasv1\.",
         r"\.a",
-        _Around("HASHICORP_TOKEN", ".atlasv1.", r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,70}", 14).look,
+        _Around(
+            "HASHICORP_TOKEN", ".atlasv1.", r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,70}", 14, public=14
+        ).look,
         _one("HASHICORP_TOKEN"),
     ),
     Anchor(

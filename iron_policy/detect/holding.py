@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from iron_policy.detect import assignments, injection, national, phones
-from iron_policy.detect.decode import ATOM
+from iron_policy.detect.decode import ATOM, ATOMS, LONGEST, SPACED_OPEN
 from iron_policy.detect.linear import encode, linear
 
 LONGEST_OPEN: Final = 4096
@@ -23,11 +23,10 @@ _STANDIN_START: Final = r"[<\[](?:[A-Z][A-Z0-9_a-z:]{0,100})?"
 _ATOM_OPEN: Final = f"[{ATOM}]+"
 # Numbers and identifiers written in groups; capitals and dashes also open a PEM block.
 _GROUPS_OPEN: Final = r"[A-Z0-9+()./:x \-]{1,80}"
-_SPACED_OPEN: Final = r"[!-~](?: {1,3}[!-~])* {0,3}"
 _OPEN: Final = (
     _ATOM_OPEN,
     _GROUPS_OPEN,
-    rf"(?:^| ){_SPACED_OPEN}",
+    rf"(?:^|[^!-~]){SPACED_OPEN}",
     _STANDIN_START,
     assignments.PARTIAL,
     phones.PARTIAL,
@@ -60,7 +59,14 @@ class Holding:
         else:
             held = len(data[match.span()[0] :].decode("utf-8", "surrogatepass"))
         place = _start_of_groups(text, len(text) - held, start) if held else len(text)
-        return max(start, min(place, len(text) - self._width))
+        bound = len(text) - self._width
+        return max(start, place if place <= bound else _start_of_piece(text, bound, start))
+
+
+def _start_of_piece(text: str, place: int, start: int) -> int:
+    """Return where the piece begins that *place* would cut: what ends it can say how to decode its beginning."""
+    before = text[max(start, place - LONGEST) : max(start, place)]
+    return place - len(before) + len(before.rstrip(ATOMS))
 
 
 def _start_of_groups(text: str, place: int, start: int) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from iron_policy.detect.beginnings import beginnings
 from iron_policy.detect.checks import stdnum_check
 from iron_policy.detect.linear import re2_search
 from iron_policy.detect.shapes import is_word
@@ -18,7 +19,9 @@ _DOCUMENTS: Final = "passport|reisepass|pasaporte|passeport|passaporto|paspoort|
 DOCUMENT_GATE: Final = rf"(?i:{_DOCUMENTS})[^0-9A-Z\n]{{1,24}}[A-Z]{{0,3}}[0-9][A-Z0-9]{{4}}"
 """A document's name and a number that starts with few digits."""
 
-DOCUMENT_PARTIAL: Final = rf"(?i:{_DOCUMENTS})[^0-9A-Z\n]{{0,24}}[A-Z0-9]{{0,16}}"
+DOCUMENT_PARTIAL: Final = (
+    rf"(?i:{beginnings(_DOCUMENTS)})|(?i:{_DOCUMENTS})[^0-9A-Z\n]{{0,24}}[A-Z0-9]{{0,16}}"
+)
 DOCUMENT_STARTS: Final = "(?i:pa|re|au|dr)"
 
 _SEPARATORS: Final = re.compile(r"[ .\-/:]")

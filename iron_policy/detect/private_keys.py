@@ -28,6 +28,8 @@ _REAL: Final = re.compile(r"[A-Za-z0-9+/=]{24}")
 
 def look(text: str, start: int, end: int) -> Iterator[Finding]:
     """Yield the block that starts with the armour line in ``text[start:end]``, in pieces."""
+    if not text.startswith(_OPENING, start):
+        return
     stop = min(len(text), start + PIECE)
     closing = _END.search(text, end, stop)
     if closing:

@@ -12,6 +12,7 @@ import re2
 
 from iron_policy.detect import private_keys
 from iron_policy.detect.fold import fold
+from iron_policy.detect.guard import Guard
 from iron_policy.detect.holding import LONGEST_OPEN, Holding
 from iron_policy.detect.kinds import DEFAULT_KINDS, INJECTION, KINDS
 from iron_policy.detect.linear import linear
@@ -67,8 +68,17 @@ class Scanner:
         self.custom = tuple(custom)
         patterns = tuple((kind, _compiled(kind, pattern)) for kind, pattern in self.custom)
         self._sweep = Sweep(self.kinds, patterns)
+        self._guards: dict[frozenset[str], Guard] = {}
         widths = [widest(pattern) + 1 for _, pattern in self.custom]
         self._holding = Holding(injection_wanted=INJECTION in self.kinds, custom_width=max(widths, default=0))
+
+    def guard(self, kinds: frozenset[str]) -> Guard:
+        """Return what tells how much of a growing text no finding of *kinds* can touch."""
+        guard = self._guards.get(kinds)
+        if guard is None:
+            custom = [pattern for kind, pattern in self.custom if kind in kinds]
+            guard = self._guards[kinds] = Guard(kinds & self.kinds, custom, self._sweep)
+        return guard
 
     def scan(self, text: str) -> list[Finding]:
         """Return what *text* holds, in order of place, without overlaps; offsets are in code points."""

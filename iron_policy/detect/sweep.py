@@ -65,6 +65,12 @@ class Sweep:
         self._custom = custom
         self._wanted = kinds | {kind for kind, _ in custom}
 
+    def suspects(self, data: bytes) -> bool:
+        """Say whether anything in *data*, a text in UTF-8 and plain characters, deserves a closer look."""
+        if self._gate.search(data) is not None:
+            return True
+        return any(pattern.search(data) is not None for _, pattern in self._custom)
+
     def candidates(self, text: str, start: int, frontier: int) -> tuple[list[Finding], list[tuple[int, int]]]:
         """Return what starts in ``text[start:frontier]``, and the stretches that only make sense whole."""
         data = encode(text)

@@ -11,17 +11,17 @@ from typing import Final
 UNBOUNDED: Final = 256
 """What is assumed of a pattern that sets itself no bound."""
 
-_TOKEN: Final = re.compile(
+TOKEN: Final = re.compile(
     r"\\[pP](?:\{[^}]*\}|\w)|\\x\{[0-9A-Fa-f]+\}|\\x[0-9A-Fa-f]{2}|\\.|\[\^?\]?(?:\\.|\[:[^\]]*:\]|[^\]\\])*\]|\((?:\?(?:P?<\w+>|[a-zA-Z-]*:|[a-zA-Z-]+\)))?|.",
     re.DOTALL,
 )
-_COUNT: Final = re.compile(r"\{(\d+)(,?)(\d*)\}")
-_ZERO_WIDTH: Final = frozenset({"^", "$", r"\b", r"\B", r"\A", r"\z", r"\Z"})
+COUNT: Final = re.compile(r"\{(\d+)(,?)(\d*)\}")
+ZERO_WIDTH: Final = frozenset({"^", "$", r"\b", r"\B", r"\A", r"\z", r"\Z"})
 
 
 def widest(pattern: str) -> int:
     """Return an upper bound of the characters that *pattern* matches, :data:`UNBOUNDED` where it has none."""
-    width, _ = _alternatives(_TOKEN.findall(pattern), 0)
+    width, _ = _alternatives(TOKEN.findall(pattern), 0)
     return min(width, UNBOUNDED)
 
 
@@ -44,7 +44,7 @@ def _item(tokens: list[str], at: int) -> tuple[int, int]:
     if token.startswith("(") and not token.endswith(")"):
         width, closing = _alternatives(tokens, at + 1)
         return width, closing + 1
-    return (0 if token in _ZERO_WIDTH or token.startswith("(") else 1), at + 1
+    return (0 if token in ZERO_WIDTH or token.startswith("(") else 1), at + 1
 
 
 def _times(tokens: list[str], at: int) -> tuple[int, int]:
@@ -52,7 +52,7 @@ def _times(tokens: list[str], at: int) -> tuple[int, int]:
     while at < len(tokens):
         if tokens[at] in {"*", "+"}:
             times *= UNBOUNDED
-        elif tokens[at] == "{" and (count := _COUNT.match("".join(tokens[at : at + 12]))):
+        elif tokens[at] == "{" and (count := COUNT.match("".join(tokens[at : at + 12]))):
             least, comma, most = count.groups()
             times *= UNBOUNDED if comma and not most else int(most or least)
             at += len(count.group()) - 1

@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from iron_policy.redact.rewrite import review_text, rewrite
 from iron_policy.redact.vault import Vault
-from iron_policy.redact.window import StreamWindow
+from iron_policy.redact.window import StreamWindow, guard_for
 
-__all__ = ["StreamWindow", "Vault", "review_text", "rewrite"]
+__all__ = ["StreamWindow", "Vault", "guard_for", "review_text", "rewrite"]

@@ -19,6 +19,9 @@ LONGEST_DIGEST: Final = 32
 TOKEN: Final = re.compile(rf"<[A-Z][A-Z0-9_]{{0,63}}_[a-z2-7]{{{TOKEN_LENGTH},{LONGEST_DIGEST}}}>")
 """Every token, of whatever vault."""
 
+TOKEN_START: Final = re.compile(rf"<(?:[A-Z][A-Z0-9_]{{0,64}}[a-z2-7]{{0,{LONGEST_DIGEST}}})?")
+"""What a token can begin with."""
+
 _HASH_LENGTH: Final = 12
 _KEPT: Final = 4
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from iron_policy.detect import DEFAULT_KINDS, KINDS, Scanner
 from iron_policy.exceptions import ContentBlocked
-from iron_policy.redact import rewrite
+from iron_policy.redact import guard_for, rewrite
 from iron_policy.verdicts import REWRITING
 
 if TYPE_CHECKING:
@@ -116,6 +116,9 @@ class ContentJudge:
         self.flags: dict[str, Action] = dict.fromkeys(self.actions.output, "flag")
         """What monitor mode does to replies."""
         self._redact: dict[str, Action] = dict.fromkeys(self.actions.output, "redact")
+        guard_for(
+            self.scanner.fresh, self.actions.output
+        )  # now, so that the first stream need not wait for it
         self.idle = not self.actions.kinds() and not custom
         """Whether the policy looks for nothing."""
 

@@ -1,5 +1,7 @@
 """A stream is judged as its whole text would be, however it is cut, and held back as little as possible."""
 
+import base64
+import re
 import time
 
 import pytest
@@ -7,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from iron_policy.detect import KINDS, Scanner
+from iron_policy.detect.kinds import SECRETS
+from iron_policy.detect.patterns_secrets import SHAPES
 from iron_policy.exceptions import ContentBlocked
 from iron_policy.redact import StreamWindow, Vault, review_text
 
@@ -58,6 +62,23 @@ VALUES = [
     "\uff21\uff2b\uff29\uff21\uff34\uff28\uff29\uff2f\uff27\uff16\uff27\uff16\uff25\uff37\uff28\uff36\uff2b\uff2b\uff12\uff2c",
     "E-123456",
     "project apollo 11",
+]
+ENCODED = [
+    "sk-proj-q7Rz0LmX2%76B9kTf4WcY8nHs1",
+    "gh&#112;_q7Rz0LmX2vB9kTf4WcY8nHs1JdPg6AeU3oKi",
+    "ghp&lowbar;q7Rz0LmX2vB9kTf4WcY8nHs1JdPg6AeU3o\\x4bi",
+    "Z2hwX3E3UnowTG1YMnZCOWtUZjRXY1k4bkhzMUpkUGc2QWVVM29LaQ==",
+    "\ts k - p r o j - q 7 R z 0 L m X 2 v B 9 k T f 4 W c Y 8 n H s 1",
+    "g\u200bhp_q7Rz0LmX2vB9kTf4WcY8nHs1JdPg6AeU3oKi",
+    "hij8Q~9CxIjbRouHVpD2Tuf3oHWGhaDQ3kcjbAn",
+    "ourstore://kenji:IXscSieKf7YL8Ljk@db.internal",
+    "postgresql+asyncpg://kenji:IXscSieKf7YL8Ljk@db.internal",
+    "hE1hlYILrSqpqh.atlasv1.q7Rz0LmX2vB9kTf4WcY8nHs1JdPg6AeU3oKi5MbZx7Ql0RtY2uIo4PaS6dFg8Hj",
+]
+FOUND_BY_TRIAL = [
+    "--user 'johns:h0pk1ns21s' -u\n-----BEGIN RSA PRIVATE KEY-----\nq7Rz0LmX2vB9kTf4WcY8nHs1JdPg6AeU\n-----END RSA PRIVATE KEY-----",
+    "drivers license: M387597 and driver's licence: M387598\u00a0",
+    f"x={base64.b64encode(VALUES[16].encode() * 2).decode()}\n\n{'it was a bright cold day ' * 14}",
 ]
 WORDS = [
     "the",
@@ -166,6 +187,31 @@ def test_small_deltas_give_what_the_whole_text_gives(text, size):
     assert _streamed(chunks, **options) == _whole(text, **options)
 
 
+@given(
+    data=st.data(),
+    shape=st.sampled_from(SHAPES),
+    words=st.sampled_from(["", "The key ", "it's_", "x = ", "\\n", "中"]),
+    size=st.integers(1, 5),
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_shape_of_a_secret_leaves_in_part(data, shape, words, size):
+    body = data.draw(st.from_regex(re.compile(shape.body, re.ASCII), fullmatch=True))
+    text = f"{words}{data.draw(st.sampled_from(shape.leads))}{body} and on"
+    options = {"scanner": PLAIN, "action_of": dict.fromkeys(SECRETS, "redact")}
+    chunks = [text[n : n + size] for n in range(0, len(text), size)]
+    assert _streamed(chunks, **options) == _whole(text, **options)
+
+
+@pytest.mark.parametrize("value", [*VALUES, *ENCODED])
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_value_of_a_kind_that_alone_is_kept_back_leaves_in_no_part(value, size):
+    text = f"The value is {value} and that's it"
+    for kind in {finding.kind for finding in CUSTOM.scan(text)}:
+        options = {"scanner": CUSTOM, "action_of": {kind: "redact"}}
+        chunks = [text[n : n + size] for n in range(0, len(text), size)]
+        assert _streamed(chunks, **options) == _whole(text, **options)
+
+
 def test_a_value_split_over_chunks_leaves_in_no_part():
     window = StreamWindow(scanner=PLAIN, action_of={"EMAIL": "redact"}, vault=Vault(KEY), restore=True)
     out = [window.push(chunk) for chunk in ("Write to ev", "e@exam", "ple.net", " today", ".")]
@@ -177,6 +223,67 @@ def test_a_token_split_over_chunks_comes_back_whole():
     window = StreamWindow(scanner=PLAIN, action_of={}, vault=_vault(), restore=True)
     out = [window.push(chunk) for chunk in ("Dear ", "<", *TOKENS[0][1:], " hello")]
     assert "".join(out) + window.finish() == "Dear ada@example.org hello"
+
+
+PROSE = re.findall(" [^ ]+", " It was a bright cold day in April, and the clocks were striking.") * 20
+
+
+def _held(pieces, scanner, action_of, vault=None):
+    """Return how many characters were held back behind each piece."""
+    window = StreamWindow(scanner=scanner, action_of=action_of, vault=vault or Vault(KEY), restore=True)
+    sent, received, held = 0, 0, []
+    for piece in pieces:
+        sent += len(piece)
+        received += len(window.push(piece))
+        held.append(sent - received)
+    return held
+
+
+@pytest.mark.parametrize("action_of", [{}, dict.fromkeys(KIND_NAMES, "flag")])
+@pytest.mark.parametrize("end", ["sk-proj-q7Rz0LmX2vB9", "eve@exam", "a <EMAIL_k7f2", "E-1234", "x" * 5000])
+def test_what_is_only_looked_for_is_never_held_back(action_of, end):
+    assert set(_held([*PROSE, end, end], CUSTOM, action_of)) == {0}
+
+
+def test_what_is_only_looked_for_is_found_all_the_same():
+    text = "It was eve@example.net, or E-123456, and the card 4111 1111 1111 1111."
+    window = StreamWindow(scanner=CUSTOM, action_of={}, vault=Vault(KEY), restore=True)
+    assert "".join([window.push(character) for character in text]) == text
+    window.finish()
+    assert window.findings == CUSTOM.scan(text)
+
+
+def test_the_beginning_of_a_stand_in_waits_for_the_rest_where_it_could_be_turned_back():
+    assert _held(["It is <", "EM", "AIL_k7f2", " no"], PLAIN, {}, _vault()) == [1, 3, 11, 0]
+    assert _held(["if a <", " b and <br", ">"], PLAIN, {}, _vault()) == [1, 0, 0]
+
+
+def test_prose_flows_at_once_where_only_secrets_are_kept_back():
+    held = _held(PROSE, PLAIN, dict.fromkeys(SECRETS, "redact"))
+    assert sum(map(bool, held)) / len(held) < 0.3
+    assert max(held) <= 4
+
+
+def test_a_custom_kind_holds_back_only_what_can_begin_it():
+    held = _held([*PROSE, " E", "-12", "3", "x"], CUSTOM, {"EMPLOYEE_ID": "redact"})
+    assert held == [*[0] * len(PROSE), 1, 4, 5, 0]
+
+
+def test_a_custom_kind_whose_beginning_is_not_to_be_told_cuts_no_word():
+    scanner = Scanner((), [("ORDER", r"AB(?i)cd[0-9]{4}")])
+    window = StreamWindow(scanner=scanner, action_of={"ORDER": "redact"}, vault=Vault(KEY), restore=True)
+    pieces = [window.push(piece) for piece in PROSE[:12]]
+    assert all(piece.endswith(" ") for piece in pieces if piece)
+    pieces += [window.push(piece) for piece in (" AB", "CD1", "234", ".")]
+    assert "".join([*pieces, window.finish()]) == "".join(PROSE[:12]) + " [REDACTED_ORDER]."
+
+
+@pytest.mark.parametrize("text", FOUND_BY_TRIAL)
+@pytest.mark.parametrize("size", [1, 7, 60])
+def test_what_once_came_out_otherwise_comes_out_alike(text, size):
+    options = {"scanner": CUSTOM, "action_of": dict.fromkeys(KIND_NAMES, "redact")}
+    chunks = [text[n : n + size] for n in range(0, len(text), size)]
+    assert _streamed(chunks, **options) == _whole(text, **options)
 
 
 def test_prose_flows_with_a_word_of_delay():

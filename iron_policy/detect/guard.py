@@ -1,0 +1,93 @@
+"""How much of a growing text no finding of some kinds can touch any more, whatever follows.
+
+Owns the quick answer for ordinary text: where anything stands that deserves a closer look, it gives none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import re2
+
+from iron_policy.detect.beginnings import beginnings
+from iron_policy.detect.fold import fold
+from iron_policy.detect.kinds import KINDS
+from iron_policy.detect.linear import encode, linear
+from iron_policy.detect.openings import HIDDEN, openings
+from iron_policy.detect.widths import widest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from iron_policy.detect.linear import Pattern
+    from iron_policy.detect.sweep import Sweep
+
+
+class Guard:
+    """Tells what of a text may go out before it is decided what the text holds.
+
+    Args:
+        kinds: of which no character may go out; built-in ones that are looked for.
+        custom: patterns of further such kinds.
+        sweep: what looks for all kinds.
+
+    Attributes:
+        idle: whether there is no such kind.
+    """
+
+    def __init__(self, kinds: Iterable[str], custom: Iterable[str], sweep: Sweep) -> None:
+        patterns = [pattern for kind in KINDS if kind in kinds for pattern in openings(kind)]
+        self._open = _at_end([*patterns, *HIDDEN]) if patterns else None
+        self._custom = tuple((_begun(pattern), widest(pattern) + 1) for pattern in custom)
+        self._sweep = sweep
+        self.idle = not patterns and not self._custom
+
+    def free_to(self, text: str, start: int) -> int | None:
+        """Return up to where *text* is free of the kinds, ``None`` where that takes a closer look.
+
+        Args:
+            text: what has come so far.
+            start: up to where it is decided what *text* holds.
+        """
+        tail = text[start:]
+        data = encode(tail)
+        if len(data) != len(tail) and fold(tail) is not None:
+            return None
+        if self._sweep.suspects(data):
+            return None
+        free = len(tail) if self._open is None else _before_match(self._open, tail, data)
+        if tail.startswith((" ", "\n"), free):  # what stands before a value is no part of it
+            free += 1
+        return start + min(
+            [free, *(_before_custom(begun, width, tail, data) for begun, width in self._custom)]
+        )
+
+
+def _at_end(patterns: Iterable[str]) -> Pattern:
+    return linear("|".join(f"(?:{pattern})$" for pattern in patterns))
+
+
+def _begun(pattern: str) -> Pattern | None:
+    """Return what finds a match of *pattern* that the end of a text leaves open, if that can be told."""
+    begun = beginnings(pattern)
+    try:
+        return None if begun is None else _at_end([begun])
+    except re2.error:
+        return None
+
+
+def _before_match(pattern: Pattern, tail: str, data: bytes) -> int:
+    """Return where the first match of *pattern* in *tail* starts, *data* being the same in UTF-8; else the end."""
+    match = pattern.search(data)
+    if match is None:
+        return len(tail)
+    first = match.span()[0]
+    return first if len(data) == len(tail) else len(data[:first].decode("utf-8", "surrogatepass"))
+
+
+def _before_custom(begun: Pattern | None, width: int, tail: str, data: bytes) -> int:
+    """Return where in *tail* a match of at most *width* characters can have begun; a word stays whole."""
+    bound = max(0, len(tail) - width)
+    if begun is None:
+        return tail.rfind(" ", 0, bound) + 1 or bound
+    return max(bound, _before_match(begun, tail, data))

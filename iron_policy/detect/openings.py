@@ -1,0 +1,82 @@
+r"""How values begin, kind by kind: what a text can end in while a value of that kind is still coming.
+
+Owns RE2 patterns for each kind. At the end of a text that stops inside of a value, one of them matches from the
+value's first character on, or from before it. They are drawn from what finds the values, and say more where that
+is shorter, never less. Knows nothing of streams.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from iron_policy.detect import assignments, injection, private_keys
+from iron_policy.detect.addresses import SCHEMES
+from iron_policy.detect.beginnings import beginnings
+from iron_policy.detect.decode import ATOM, ESCAPED, PRINTABLE_BASE64, SPACED_OPEN
+from iron_policy.detect.patterns_secrets import SHAPES
+from iron_policy.detect.shapes import literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CLEAN: Final = r"(?:\b|_|\\[nrtbf])"
+"""What ``starts_clean`` lets stand before a value."""
+
+HIDDEN: Final = (
+    rf"[{ATOM}]*(?:(?:{ESCAPED})[{ATOM}]*|{beginnings(ESCAPED)})",
+    rf"(?:^|[^A-Za-z0-9+/_\-]){PRINTABLE_BASE64}",
+    rf"(?:^|[^!-~]){SPACED_OPEN}",
+)
+"""How encodings begin that may hide a value of any kind."""
+
+_DIGITS: Final = r"[0-9][0-9 .\-/:()]*"
+_HEXES: Final = rf"(?:{_CLEAN}|[^A-Za-z0-9])[0-9A-Fa-f:]"
+_BEHIND_SCHEME: Final = rf"://[!#-&*+\-.;=?A-Z^_a-z0-9~]*(?::[{ATOM}]*)?|:/?"
+
+_OPENINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "EMAIL": (r"[A-Za-z0-9._%+\-]+(?:@[A-Za-z0-9.\-]*)?",),
+        "PHONE": (r"[0-9+(][0-9+()./:x \-]*",),
+        "CREDIT_CARD": (_DIGITS,),
+        "US_SSN": (_DIGITS,),
+        "BANK_ACCOUNT": (_DIGITS,),
+        "NATIONAL_ID": (r"[A-Z0-9][A-Z0-9+()./:x \-]*[A-Za-z]?",),
+        "IBAN": (rf"{_CLEAN}(?:[A-Z]{{1,2}}(?:[0-9][A-Z0-9 \-]*)?|[a-z]{{1,2}}(?:[0-9][a-z0-9]*)?)",),
+        "IP_ADDRESS": (r"[0-9][0-9./]*", rf"{_HEXES}[0-9A-Fa-f:.]*(?:%[A-Za-z0-9]*)?(?:/[0-9]*)?"),
+        "MAC_ADDRESS": (rf"{_HEXES}[0-9A-Fa-f:.\-]*",),
+        "CRYPTO": (rf"{_CLEAN}(?:[13][A-Za-z0-9]*|b|B|bc|BC|(?:bc1|BC1)[A-Za-z0-9]*|0|0x[0-9A-Fa-f]*)",),
+        "URL": (rf"{_CLEAN}(?:{beginnings('https?://|ftp://')}|(?:https?|ftp)://[!-~]*)",),
+        "AZURE_KEY": (rf"[0-9](?:Q(?:~[{ATOM}]*)?)?",),
+        "HASHICORP_TOKEN": (
+            rf"{_CLEAN}[A-Za-z0-9]{{14}}(?:{beginnings('[.]atlasv1[.]')}|[.]atlasv1[.][{ATOM}]*)",
+        ),
+        "TELEGRAM_TOKEN": (r"[0-9]{1,10}(?::[A-Za-z0-9_\-]*)?",),
+        "OTHER_API_KEY": (
+            r"[0-9]{1,16}(?:\|[A-Za-z0-9_\-]*)?",
+            rf"{_CLEAN}[0-9a-f]{{1,32}}(?:{beginnings('-us[0-9]{2}')})?",
+            rf"{_CLEAN}[MNO](?:[DTjz][A-Za-z0-9_.\-]*)?",
+        ),
+        "PRIVATE_KEY": (f"{beginnings(private_keys.GATE)}",),
+        "BASIC_AUTH_URL": (
+            rf"{_CLEAN}(?i:{beginnings(SCHEMES)})",
+            rf"{_CLEAN}(?i:{SCHEMES})(?:[+][A-Za-z0-9+]{{0,24}})?(?:{_BEHIND_SCHEME})?",
+            _BEHIND_SCHEME,
+        ),
+        "GENERIC_SECRET": (assignments.STARTED,),
+        "INJECTION": (
+            injection.PARTIAL,
+            *(rf"{_CLEAN}(?i:{beginnings(phrase.opening)})" for phrase in injection.PHRASES),
+        ),
+    }
+)
+
+
+def openings(kind: str) -> tuple[str, ...]:
+    """Return the patterns of *kind*, a built-in one."""
+    shapes = [shape for shape in SHAPES if shape.kind == kind]
+    if not shapes:
+        return _OPENINGS[kind]
+    leads = beginnings("|".join(literal(shape.leads) for shape in shapes))
+    bodies = "|".join(f"{literal(shape.leads)}{shape.opening}[{ATOM}]*" for shape in shapes)
+    return (*_OPENINGS.get(kind, ()), rf"{_CLEAN}(?:{leads}|{bodies})")
