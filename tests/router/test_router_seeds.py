@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "control_plane"))
 from plane import TOKEN, Plane
 
 import iron_cage
+from iron_adapters.resolve import set_default_engine
 from iron_adapters.router import LlmRouter
 
 SEEDS = Path(__file__).parents[3] / "shared" / "seeds"
@@ -58,7 +59,9 @@ def plane(_plane_server, double, monkeypatch, tmp_path):
         "IRON_POLICY": str(policy),
     }.items():
         monkeypatch.setenv(name, value)
-    return _plane_server
+    set_default_engine(None)  # what $IRON_POLICY names is read once in a process
+    yield _plane_server
+    set_default_engine(None)
 
 
 @pytest.mark.parametrize("snippet", snippets())
