@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -89,9 +90,14 @@ def towards(
 def _credential(upstream: Upstream, key: str) -> tuple[str, str]:
     if upstream.dialect == "anthropic":
         return "x-api-key", key
-    if _AZURE in upstream.base_url:
+    if _is_azure(upstream.base_url):
         return "api-key", key
     return "authorization", f"Bearer {key}"
+
+
+@lru_cache(maxsize=64)
+def _is_azure(base_url: str) -> bool:
+    return (urlsplit(base_url).hostname or "").endswith(_AZURE)
 
 
 def back(headers: Iterable[tuple[str, str]], key: str | None = None) -> list[tuple[bytes, bytes]]:
