@@ -120,13 +120,24 @@ class ChatStream(StreamRewriter):
         return self._close_all((number, "tool_calls", place) for place in whole)
 
     def _end_others(self, number: int, delta: Any) -> bytes:
-        """End the texts and calls of a choice that *delta* does not go on with, where it brings any."""
+        """End the texts and calls of a choice that *delta* does not go on with, where it brings any.
+
+        A call that is not whole may go on: to end it at each turn would show a secret that is written turn by turn.
+        """
         goes_on = {(number, key) for key in _texts_of(delta)} | {
             (number, "tool_calls", number_at(call, "index", place)) for place, call in _calls_of(delta)
         }
         if not goes_on:
             return b""
-        return self._close_all(key for key in list(self._open) if key[0] == number and key not in goes_on)
+        return self._close_all(
+            key
+            for key in list(self._open)
+            if key[0] == number and key not in goes_on and (key[1] != "tool_calls" or self._is_whole(key))
+        )
+
+    def _is_whole(self, key: tuple[int, str, int]) -> bool:
+        number, _, place = key
+        return holds_json("".join(self._calls[number][place].said))
 
     def _rewrite_rest(self, number: int, choice: dict[str, Any]) -> bool:
         """Review what stands beside a delta. A message that grows from chunk to chunk is left out until its end."""
