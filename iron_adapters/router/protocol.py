@@ -69,6 +69,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See to it that a call that nobody waits for any more ends, soon or at once."""
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn leaves it where the caller has reset the connection
         for timer in (self._deadline, self._stalled):
             if timer is not None:
                 timer.cancel()
