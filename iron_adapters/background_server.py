@@ -58,6 +58,10 @@ class BackgroundServer:
         try:
             with asyncio.Runner(loop_factory=self._loop_factory) as runner:
                 runner.run(self._server.serve(sockets=[self._socket]))
+        except (
+            SystemExit
+        ):  # how uvicorn says that the application refused to start, which the constructor tells
+            return
         finally:
             self._server.announced.set()
 
