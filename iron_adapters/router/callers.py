@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from iron_adapters.own_routers import PROOF_HEADER, redeem
 from iron_adapters.router.paths import MESSAGES, RESPONSES
 from iron_adapters.router.problems import NotServed
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _LONGEST_NAME: Final = 200
 _THREAD: Final = b'"thread"'
 """Within a text, its quotes would be escaped."""
+_STORE: Final = b'"store"'
+_GOES_ON: Final = (b'"previous_response_id"', b'"conversation"')
 _NOTHING: Final = dict.fromkeys(("pii", "secrets", "injection"), "allow")
 _NAMES: Final = ("x-iron-agent", "x-iron-user", "x-iron-path")
 
@@ -99,7 +103,20 @@ class _Aside(Scope):
 
 def _is_kept(endpoint: str, body: bytes) -> bool:
     """Tell whether the provider keeps the conversation: OpenAI's responses, and Anthropic's messages in a thread."""
-    return endpoint == RESPONSES or (endpoint == MESSAGES and _THREAD in body)
+    if endpoint == RESPONSES:
+        return not _is_on_its_own(body)
+    return endpoint == MESSAGES and _THREAD in body
+
+
+def _is_on_its_own(body: bytes) -> bool:
+    """Tell whether a request of OpenAI's responses goes on from nothing that is kept, and wants nothing kept."""
+    if _STORE not in body or any(name in body for name in _GOES_ON):
+        return False
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False  # whoever reads it next says so
+    return isinstance(document, dict) and document.get("store") is False
 
 
 def _refuse_counted(parts: tuple[RunPart, ...], policy: Policy) -> None:
