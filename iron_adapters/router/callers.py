@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from iron_adapters.marks import Claim
     from iron_adapters.router.runs import Runs
     from iron_adapters.run_header import RunPart
+    from iron_policy.redact import Vault
 
 _LONGEST_NAME: Final = 200
+_MOST_VAULTS: Final = 1000
 _THREAD: Final = b'"thread"'
 """Within a text, its quotes would be escaped."""
 _STORE: Final = b'"store"'
@@ -48,12 +50,14 @@ class Callers:
         self._scope = scope
         self._runs = runs
         self._aside: PolicyEngine | None = None
+        self._vaults: dict[str, Vault] = {}
 
     def scope_of(self, endpoint: str, headers: Mapping[str, str], body: bytes = b"") -> Scope:
         """Return the scope of one call.
 
         It has a vault of its own, or its run's, so that no caller's stand-ins turn into another's values. Only where
-        the provider keeps a conversation, and a reply may hold stand-ins of an earlier request, callers share one.
+        the provider keeps a conversation, and a reply may hold stand-ins of an earlier request, a user has one; callers
+        who name no user share one.
 
         Raises:
             NotServed: a name is too long or holds what no name does, or the run cannot be kept here.
@@ -75,8 +79,20 @@ class Callers:
 
     def _scope_of_call(self, kept: bool, **names: Any) -> Scope:
         scope = self._scope
-        vault = scope.vault if kept else scope.engine.new_vault()
+        vault = self._kept_vault(names.get("user")) if kept else scope.engine.new_vault()
         return Scope(scope.engine, vault, parent=scope, counts_loops=False, **names)
+
+    def _kept_vault(self, user: str | None) -> Vault:
+        """Return the vault of the conversations that providers keep for *user*; one user's stand-ins are not another's."""
+        if user is None:
+            return self._scope.vault
+        vault = self._vaults.pop(user, None)
+        if vault is None:
+            vault = self._scope.engine.new_vault()
+        self._vaults[user] = vault  # the latest used is the last
+        if len(self._vaults) > _MOST_VAULTS:
+            del self._vaults[next(iter(self._vaults))]
+        return vault
 
     def _engine_aside(self) -> PolicyEngine:
         """Return what carries nothing out but the router's own budget."""

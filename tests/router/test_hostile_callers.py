@@ -68,6 +68,28 @@ def test_a_callers_stand_ins_are_nobody_elses(path, router):
             assert stand_in in theirs.body
 
 
+def test_where_the_provider_keeps_the_conversation_a_users_stand_ins_are_not_anothers(router):
+    """A reply may hold what an earlier request of the same user was given; who names no user shares with all such."""
+    path, alice, bob = "/v1/responses", ["x-iron-user: alice"], ["x-iron-user: bob"]
+    ask(router, saying(path, f"Write to {MAIL}"), path=path, headers=alice)
+    (stand_in,) = STAND_IN.findall(router.canary.received[-1].body)
+    asked = saying(path, f"Say {stand_in.decode()}")
+
+    assert MAIL.encode() in ask(router, asked, path=path, headers=alice).body
+    assert MAIL.encode() not in ask(router, asked, path=path, headers=bob).body
+    assert MAIL.encode() not in ask(router, asked, path=path).body
+    assert MAIL.encode() not in ask(router, saying(CHAT, stand_in.decode())).body
+
+
+def test_a_word_of_a_kept_conversation_opens_no_other_users(router):
+    ask(router, saying(CHAT, f"Write to {MAIL}"), headers=["x-iron-user: alice"])
+    (stand_in,) = STAND_IN.findall(router.canary.received[-1].body)
+    asked = {**saying("/v1/messages", f"Say {stand_in.decode()}"), "thread": {"id": "t"}}
+
+    for headers in ([], ["x-iron-user: bob"], ["x-iron-user: alice"]):
+        assert MAIL.encode() not in ask(router, asked, path="/v1/messages", headers=headers).body
+
+
 def test_one_runs_stand_ins_are_not_anothers(router):
     ask(router, saying(CHAT, f"Write to {MAIL}"), headers=[run_header("1" * 32)])
     (stand_in,) = STAND_IN.findall(router.canary.received[-1].body)
