@@ -58,9 +58,7 @@ class BackgroundServer:
         try:
             with asyncio.Runner(loop_factory=self._loop_factory) as runner:
                 runner.run(self._server.serve(sockets=[self._socket]))
-        except (
-            SystemExit
-        ):  # how uvicorn says that the application refused to start, which the constructor tells
+        except SystemExit:  # uvicorn's word for an application that refused; the constructor tells it
             return
         finally:
             self._server.announced.set()

@@ -89,6 +89,8 @@ class Listing:
         return Answer(200, _JSON, orjson.dumps(_list(models, ask.dialect)))
 
     async def _one(self, ask: AskModels) -> Answer:
+        if not self._engine.allows_model(ask.model):
+            raise NotServed(404, "model_not_found", f"the policy does not allow {ask.model[:100]!r}")
         upstream = self._upstreams.choose(ask.dialect, ask.model, ask.upstream)
         told = await self._ask(upstream, f"/models/{quote(ask.model, safe='')}", ask)
         if upstream.dialect == ask.dialect:

@@ -529,3 +529,10 @@ def test_templates_and_formats_are_only_text(router):
 
         assert answer.text == text
         assert router.canary.received[-1].json["messages"][0]["content"] == text
+
+
+def test_a_model_that_is_not_allowed_is_not_told_of(before):
+    router = before(policy={"access": {"models": {"deny": ["o1-*"]}}, "audit": {"path": "/dev/null"}})
+    answer, targets = called(router, b"", path="/v1/models/o1-pro", method="GET")
+
+    assert (answer.status, targets) == (404, [])
