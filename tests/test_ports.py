@@ -14,7 +14,7 @@ OURS = sorted({here.strip("`") for _, here in ROWS if not here.startswith("none:
 
 
 @cache
-def tests_in(path):
+def functions_in(path):
     tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))
     functions = (node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return {node.name for node in functions}
@@ -25,7 +25,7 @@ def test_what_the_table_leads_to_is_a_test(name):
     path, _, function = name.partition("::")
 
     assert function.startswith("test_")
-    assert function in tests_in(path)
+    assert function in functions_in(path)
 
 
 def test_every_row_leads_somewhere_or_says_why_not():
