@@ -305,6 +305,13 @@ def test_a_policy_with_faults_and_a_budget_that_is_none_start_nothing(refused):
     assert "budget" in refused("--budget=much")
 
 
+def test_a_proxy_that_cannot_be_used_starts_nothing_and_is_not_told(refused):
+    complaint = refused(HTTPS_PROXY="socks5://user:hidden@proxy:1080")
+
+    assert "HTTPS_PROXY" in complaint
+    assert "hidden" not in complaint
+
+
 @pytest.mark.parametrize(
     ("options", "text", "name"),
     [
