@@ -198,18 +198,21 @@ class _Around:
                 return
 
 
+AZURE_MARK: Final = "[0-9]Q~"
+TERRAFORM_MARK: Final = "[.]atlasv1[.]"
+
 _MARKED: Final = (
     # learn.microsoft.com/entra: client secrets carry "Q~" behind their fourth character; the first three are their
     # "hint", which anybody may read who may list them (graph/api/resources/passwordcredential).
     Anchor(
-        r"\dQ~[A-Za-z0-9_~.-]{4}",
+        rf"{AZURE_MARK}[A-Za-z0-9_~.-]{{4}}",
         r"\dQ",
         _Around("AZURE_KEY", "Q~", r"[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}", 3, public=3).look,
         _one("AZURE_KEY"),
     ),
     # Any word of fourteen letters could be what stands before the mark; sixty that nobody guesses stand behind it.
     Anchor(
-        r"\.atlasv1\.",
+        TERRAFORM_MARK,
         r"\.a",
         _Around(
             "HASHICORP_TOKEN", ".atlasv1.", r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,70}", 14, public=14

@@ -5,22 +5,26 @@ Owns the quick answer for ordinary text: where anything stands that deserves a c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 import re2
 
 from iron_policy.detect.beginnings import beginnings
 from iron_policy.detect.fold import fold
-from iron_policy.detect.kinds import KINDS
-from iron_policy.detect.linear import encode, linear
-from iron_policy.detect.openings import HIDDEN, openings
+from iron_policy.detect.linear import at_end, encode
+from iron_policy.detect.openings import openings
 from iron_policy.detect.widths import widest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from iron_policy.detect.linear import Pattern
     from iron_policy.detect.sweep import Sweep
+
+
+_LONE: Final = re.compile("[\ud800-\udfff]")
+"""Halves of characters, which JSON can smuggle in; to RE2 they are no characters, so that no class matches them."""
 
 
 class Guard:
@@ -35,9 +39,9 @@ class Guard:
         idle: whether there is no such kind.
     """
 
-    def __init__(self, kinds: Iterable[str], custom: Iterable[str], sweep: Sweep) -> None:
-        patterns = [pattern for kind in KINDS if kind in kinds for pattern in openings(kind)]
-        self._open = _at_end([*patterns, *HIDDEN]) if patterns else None
+    def __init__(self, kinds: Collection[str], custom: Iterable[str], sweep: Sweep) -> None:
+        patterns = openings(kinds)
+        self._open = at_end(patterns) if patterns else None
         self._custom = tuple((_begun(pattern), widest(pattern) + 1) for pattern in custom)
         self._sweep = sweep
         self.idle = not patterns and not self._custom
@@ -51,7 +55,7 @@ class Guard:
         """
         tail = text[start:]
         data = encode(tail)
-        if len(data) != len(tail) and fold(tail) is not None:
+        if len(data) != len(tail) and (fold(tail) is not None or _LONE.search(tail)):
             return None
         if self._sweep.suspects(data):
             return None
@@ -63,15 +67,11 @@ class Guard:
         )
 
 
-def _at_end(patterns: Iterable[str]) -> Pattern:
-    return linear("|".join(f"(?:{pattern})$" for pattern in patterns))
-
-
 def _begun(pattern: str) -> Pattern | None:
     """Return what finds a match of *pattern* that the end of a text leaves open, if that can be told."""
     begun = beginnings(pattern)
     try:
-        return None if begun is None else _at_end([begun])
+        return None if begun is None else at_end([begun])
     except re2.error:
         return None
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from iron_policy.detect import assignments, injection, national, phones
 from iron_policy.detect.decode import ATOM, ATOMS, LONGEST, SPACED_OPEN
-from iron_policy.detect.linear import encode, linear
+from iron_policy.detect.linear import at_end, encode
 
 LONGEST_OPEN: Final = 4096
 """A stretch without an end is decided behind this many characters: no finding in it is longer."""
@@ -43,8 +43,7 @@ class Holding:
     """
 
     def __init__(self, *, injection_wanted: bool, custom_width: int) -> None:
-        alternatives = [*_OPEN, *([injection.PARTIAL] if injection_wanted else [])]
-        self._open = linear("|".join(f"(?:{alternative})$" for alternative in alternatives))
+        self._open = at_end([*_OPEN, *([injection.PARTIAL] if injection_wanted else [])])
         self._width = custom_width
 
     def open_from(self, text: str, start: int) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 import re2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Protocol
 
     class Match(Protocol):
@@ -34,16 +34,28 @@ CONTEXT: Final = 64
 """How many characters before a value are read for words that say what it is."""
 
 _MAX_MEMORY_BYTES: Final = 48 << 20
+_MAX_MEMORY_AT_END_BYTES: Final = 16 << 20
 
 
-def linear(pattern: str, *, case_sensitive: bool = True) -> Pattern:
+def linear(
+    pattern: str, *, case_sensitive: bool = True, max_memory_bytes: int = _MAX_MEMORY_BYTES
+) -> Pattern:
     """Compile *pattern* for UTF-8 bytes; raises ``re2.error`` where RE2 cannot."""
     options = re2.Options()
     options.never_capture = True
     options.log_errors = False
-    options.max_mem = _MAX_MEMORY_BYTES
+    options.max_mem = max_memory_bytes
     options.case_sensitive = case_sensitive
     return cast("Pattern", re2.compile(pattern.encode(), options))
+
+
+def at_end(patterns: Iterable[str]) -> Pattern:
+    """Compile what finds, at the end of a text, where the longest match of one of *patterns* begins.
+
+    RE2 reads such a pattern from the end backwards, if one ``$`` ends all of it, and stops where nothing can match.
+    """
+    whole = "|".join(f"(?:{pattern})" for pattern in patterns)
+    return linear(f"(?:{whole})$", max_memory_bytes=_MAX_MEMORY_AT_END_BYTES)
 
 
 def re2_search(words: str) -> Callable[[str], bool]:

@@ -14,17 +14,18 @@ from iron_policy.detect import assignments, injection, private_keys
 from iron_policy.detect.addresses import SCHEMES
 from iron_policy.detect.beginnings import beginnings
 from iron_policy.detect.decode import ATOM, ESCAPED, PRINTABLE_BASE64, SPACED_OPEN
+from iron_policy.detect.gate import AZURE_MARK, TERRAFORM_MARK
 from iron_policy.detect.patterns_secrets import SHAPES
 from iron_policy.detect.shapes import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 _CLEAN: Final = r"(?:\b|_|\\[nrtbf])"
 """What ``starts_clean`` lets stand before a value."""
 
-HIDDEN: Final = (
-    rf"[{ATOM}]*(?:(?:{ESCAPED})[{ATOM}]*|{beginnings(ESCAPED)})",
+_HIDDEN: Final = (
+    rf"[{ATOM}]*(?:{beginnings(ESCAPED)})",
     rf"(?:^|[^A-Za-z0-9+/_\-]){PRINTABLE_BASE64}",
     rf"(?:^|[^!-~]){SPACED_OPEN}",
 )
@@ -47,10 +48,8 @@ _OPENINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "MAC_ADDRESS": (rf"{_HEXES}[0-9A-Fa-f:.\-]*",),
         "CRYPTO": (rf"{_CLEAN}(?:[13][A-Za-z0-9]*|b|B|bc|BC|(?:bc1|BC1)[A-Za-z0-9]*|0|0x[0-9A-Fa-f]*)",),
         "URL": (rf"{_CLEAN}(?:{beginnings('https?://|ftp://')}|(?:https?|ftp)://[!-~]*)",),
-        "AZURE_KEY": (rf"[0-9](?:Q(?:~[{ATOM}]*)?)?",),
-        "HASHICORP_TOKEN": (
-            rf"{_CLEAN}[A-Za-z0-9]{{14}}(?:{beginnings('[.]atlasv1[.]')}|[.]atlasv1[.][{ATOM}]*)",
-        ),
+        "AZURE_KEY": (f"{beginnings(AZURE_MARK)}",),
+        "HASHICORP_TOKEN": (rf"{_CLEAN}[A-Za-z0-9]{{14}}{beginnings(TERRAFORM_MARK)}",),
         "TELEGRAM_TOKEN": (r"[0-9]{1,10}(?::[A-Za-z0-9_\-]*)?",),
         "OTHER_API_KEY": (
             r"[0-9]{1,16}(?:\|[A-Za-z0-9_\-]*)?",
@@ -71,12 +70,22 @@ _OPENINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
+_HEADS: Final[Mapping[str, str]] = MappingProxyType(
+    {"AZURE_KEY": AZURE_MARK, "HASHICORP_TOKEN": rf"{_CLEAN}[A-Za-z0-9]{{14}}{TERRAFORM_MARK}"}
+)
+"""Beginnings behind which any character of a piece may stand."""
+_ESCAPED_PIECE: Final = f"[{ATOM}]*(?:{ESCAPED})"
 
-def openings(kind: str) -> tuple[str, ...]:
-    """Return the patterns of *kind*, a built-in one."""
-    shapes = [shape for shape in SHAPES if shape.kind == kind]
-    if not shapes:
-        return _OPENINGS[kind]
-    leads = beginnings("|".join(literal(shape.leads) for shape in shapes))
-    bodies = "|".join(f"{literal(shape.leads)}{shape.opening}[{ATOM}]*" for shape in shapes)
-    return (*_OPENINGS.get(kind, ()), rf"{_CLEAN}(?:{leads}|{bodies})")
+
+def openings(kinds: Collection[str]) -> list[str]:
+    """Return the patterns of *kinds*, built-in ones; none for none."""
+    if not kinds:
+        return []
+    patterns = [pattern for kind, patterns in _OPENINGS.items() if kind in kinds for pattern in patterns]
+    shapes = [shape for shape in SHAPES if shape.kind in kinds]
+    if shapes:
+        patterns.append(_CLEAN + f"(?:{beginnings('|'.join(literal(shape.leads) for shape in shapes))})")
+    heads = [rf"{_CLEAN}(?:{literal(shape.leads)}){shape.opening}" for shape in shapes]
+    heads += [head for kind, head in _HEADS.items() if kind in kinds]
+    # One repetition for all: each by itself would multiply the states of the automaton.
+    return [*patterns, *_HIDDEN, rf"(?:{'|'.join([_ESCAPED_PIECE, *heads])})[{ATOM}]*"]
