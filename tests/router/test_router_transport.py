@@ -1,6 +1,8 @@
 """The way to the provider: HTTP/1.1 and HTTP/2 over TLS, whose certificates are trusted, and which proxies see what."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, closing
 from datetime import UTC, datetime, timedelta
 
 import openai
@@ -11,8 +13,10 @@ from raw_http import answering, ask, connected, request, said
 from tls_provider import NAME, Authority, Proxy, TlsProvider
 
 from iron_adapters.router import LlmRouter
+from iron_adapters.router.connections import Connections
 from iron_adapters.router.proxies import proxy_in
-from iron_adapters.router.sending import Patience
+from iron_adapters.router.sending import Patience, request_to
+from iron_adapters.router.upstreams import Upstream, Upstreams
 from iron_adapters.testing import ProviderDouble, stalled
 
 KEYS = {"openai": "sk-test-router", "anthropic": "sk-ant-test-router"}
@@ -146,6 +150,34 @@ def test_a_stream_whose_caller_leaves_is_reset_and_its_connection_serves_on(impa
         assert client.chat.completions.create(**ASK).choices
     assert len(provider.calls) == 2
     assert len(provider.connections) == 1
+
+
+async def torrent(scope, receive, send):
+    """Answer with 10 MB under ``/v1/large`` and with 50 kB elsewhere."""
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(200 if scope["path"] == "/v1/large" else 1):
+        await send({"type": "http.response.body", "body": b"x" * 50_000, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def test_streams_that_nobody_reads_hold_up_no_other_on_their_connection(
+    authority, certificate, monkeypatch
+):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    with closing(TlsProvider(torrent, certificate)) as provider:
+        upstream = Upstream(name="u", base_url=provider.url(), dialect="openai", http2=True)
+        async with Connections(Patience(), Upstreams([upstream])) as connections, AsyncExitStack() as unread:
+
+            def get(path):
+                return request_to(connections.to(upstream), "GET", upstream.url(path, "", ""), [], b"")
+
+            for _ in range(3):
+                response = await unread.enter_async_context(get("/large"))
+                await response.body_reader.read_chunk()
+            async with asyncio.timeout(20), get("/small") as response:
+                assert len(await response.bytes()) == 50_000
+        assert len(provider.connections) == 1
 
 
 # -- certificates --------------------------------------------------------------------------------------------------
