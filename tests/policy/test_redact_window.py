@@ -68,6 +68,7 @@ ENCODED = [
     "gh&#112;_q7Rz0LmX2vB9kTf4WcY8nHs1JdPg6AeU3oKi",
     "ghp&lowbar;q7Rz0LmX2vB9kTf4WcY8nHs1JdPg6AeU3o\\x4bi",
     "Z2hwX3E3UnowTG1YMnZCOWtUZjRXY1k4bkhzMUpkUGc2QWVVM29LaQ==",
+    "\ud800Z2hwX3E3UnowTG1YMnZCOWtUZjRXY1k4bkhzMUpkUGc2QWVVM29LaQ==",
     "\ts k - p r o j - q 7 R z 0 L m X 2 v B 9 k T f 4 W c Y 8 n H s 1",
     "g\u200bhp_q7Rz0LmX2vB9kTf4WcY8nHs1JdPg6AeU3oKi",
     "hij8Q~9CxIjbRouHVpD2Tuf3oHWGhaDQ3kcjbAn",
