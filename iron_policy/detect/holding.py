@@ -6,6 +6,7 @@ more text could turn into a finding. What lies before it is decided.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from iron_policy.detect import assignments, injection, national, phones
@@ -17,6 +18,7 @@ LONGEST_OPEN: Final = 4096
 
 _IN_GROUPS: Final = "0123456789+()./:- "
 _BETWEEN_GROUPS: Final = ")./:- "
+_BEFORE_EXTENSION: Final = re.compile(r"[0-9] ?x ?$")
 _LONGEST_GROUPS: Final = 80
 
 _STANDIN_START: Final = r"[<\[](?:[A-Z][A-Z0-9_a-z:]{0,100})?"
@@ -71,4 +73,7 @@ def _start_of_piece(text: str, place: int, start: int) -> int:
 def _start_of_groups(text: str, place: int, start: int) -> int:
     """Return where the groups of digits begin that reach to *place*: a number is decided as a whole, or not yet."""
     before = text[max(start, place - _LONGEST_GROUPS) : place]
-    return place - len(before[len(before.rstrip(_IN_GROUPS)) :].lstrip(_BETWEEN_GROUPS))
+    extension = _BEFORE_EXTENSION.search(before)
+    number = before[: extension.start() + 1] if extension else before
+    groups = number[len(number.rstrip(_IN_GROUPS)) :].lstrip(_BETWEEN_GROUPS)
+    return place - len(before) + len(number) - len(groups) if groups else place

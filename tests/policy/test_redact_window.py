@@ -77,6 +77,7 @@ ENCODED = [
     "hE1hlYILrSqpqh.atlasv1.q7Rz0LmX2vB9kTf4WcY8nHs1JdPg6AeU3oKi5MbZx7Ql0RtY2uIo4PaS6dFg8Hj",
 ]
 FOUND_BY_TRIAL = [
+    "call +11 26 695-3811 x 345-http and then",
     "--user 'johns:h0pk1ns21s' -u\n-----BEGIN RSA PRIVATE KEY-----\nq7Rz0LmX2vB9kTf4WcY8nHs1JdPg6AeU\n-----END RSA PRIVATE KEY-----",
     "drivers license: M387597 and driver's licence: M387598\u00a0",
     f"x={base64.b64encode(VALUES[16].encode() * 2).decode()}\n\n{'it was a bright cold day ' * 14}",
