@@ -382,7 +382,7 @@ def _enclosing(marked: Mark) -> Iterator[Mark]:
 def _concerns(found: _Applying, request: Any) -> bool:
     """Tell whether *request* is a call to a model, as far as *found* is concerned."""
     url = request.url
-    if provider_of(found.engine.policy, url.host, url.port) is not None:
+    if provider_of(found.engine.policy, url.host, url.port, url.path) is not None:
         return True
     if found.marked is not None:
         return codec_for(request.method, url.path) is not None

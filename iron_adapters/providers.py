@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from iron_policy.document import Upstream
@@ -70,25 +70,54 @@ def refuse_foreign_key(upstream_name: str, key: str) -> None:
         )
 
 
-def provider_of(policy: Policy, host: str, port: int | None) -> str | None:
-    """Return the name of the provider at *host*, ``None`` where the policy and we know none there."""
+def provider_of(policy: Policy, host: str, port: int | None, path: str = "") -> str | None:
+    """Return the name of the provider at *host*, ``None`` where the policy and we know none there.
+
+    Where several share an address, as behind one gateway, *path* tells: by whose API it is, then by what it begins with.
+    """
     if policy.upstreams:
-        for (known_host, known_port), name in _configured(_frozen(policy)).items():
-            if host == known_host and known_port in (None, port):
-                return name
+        known = _configured(_frozen(policy))
+        at_hand = known.get((host, port)) or known.get((host, None))
+        if at_hand:
+            return at_hand[0].name if len(at_hand) == 1 else _meant(at_hand, path).name
     return _HOSTS.get(host) or next(
         (name for suffix, name in _SUFFIXES.items() if host.endswith(suffix)), None
     )
 
 
-def _frozen(policy: Policy) -> tuple[tuple[str, str], ...]:
+class _Known(NamedTuple):
+    """An upstream of a policy, as its address tells it."""
+
+    name: str
+    dialect: str
+    path: str
+
+
+def _meant(at_hand: tuple[_Known, ...], path: str) -> _Known:
+    dialect = "anthropic" if "/messages" in path else "openai"
+
+    def fits(known: _Known) -> tuple[bool, int]:
+        return known.dialect == dialect, len(known.path) if path.startswith(known.path) else -1
+
+    return max(at_hand, key=fits)
+
+
+def _frozen(policy: Policy) -> tuple[tuple[str, str, str], ...]:
     return tuple(
-        (name, upstream.base_url if isinstance(upstream, Upstream) else upstream)
+        (name, upstream.base_url, upstream.dialect)
+        if isinstance(upstream, Upstream)
+        else (name, upstream, "anthropic" if name == "anthropic" else "openai")
         for name, upstream in policy.upstreams.items()
     )
 
 
 @lru_cache(maxsize=256)
-def _configured(upstreams: tuple[tuple[str, str], ...]) -> dict[tuple[str, int | None], str]:
-    parts = ((name, urlsplit(base_url)) for name, base_url in upstreams)
-    return {(part.hostname or "", part.port): name for name, part in parts}
+def _configured(
+    upstreams: tuple[tuple[str, str, str], ...],
+) -> dict[tuple[str, int | None], tuple[_Known, ...]]:
+    found: dict[tuple[str, int | None], tuple[_Known, ...]] = {}
+    for name, base_url, dialect in upstreams:
+        parts = urlsplit(base_url)
+        place = parts.hostname or "", parts.port
+        found[place] = (*found.get(place, ()), _Known(name, dialect, parts.path.rstrip("/")))
+    return found

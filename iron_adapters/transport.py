@@ -141,7 +141,7 @@ class Seam(Terms):
 
     def _begin(self, request: Any, content: bytes) -> Exchange | None:
         url = request.url
-        provider_name = provider_of(self.engine.policy, url.host, url.port)
+        provider_name = provider_of(self.engine.policy, url.host, url.port, url.path)
         sent = Sent(request.method, url.path, request.headers, content, provider_name, self.charges)
         return Exchange.begin(self.engine, self.scope, sent)
 

@@ -148,8 +148,13 @@ def _yaml_lines(node: yaml.Node, key: Key) -> Iterator[tuple[Key, int]]:
 def _distinct(details: list[ErrorDetails]) -> Iterator[ErrorDetails]:
     """Yield one fault per key: a union reports each of its members."""
     seen: set[Key] = set()
+    keys = {_key(detail["loc"]) for detail in details}
     for detail in details:
         key = _key(detail["loc"])
+        if detail["type"] == "string_type" and any(
+            len(key) < len(one) and one[: len(key)] == key for one in keys
+        ):
+            continue  # a mapping was meant here, and its own faults say more
         if key not in seen:
             seen.add(key)
             yield detail
@@ -160,7 +165,8 @@ def _key(location: tuple[int | str, ...]) -> Key:
     return tuple(
         part
         for part in location
-        if isinstance(part, int) or not re.search(r"[\[(]|^[A-Z][a-z]\w*$|^(literal|str)$", part)
+        if isinstance(part, int)
+        or not re.search(r"[\[(]|^[A-Z][a-z]\w*$|^(literal|str|constrained-str)$", part)
     )
 
 
@@ -185,6 +191,8 @@ def _remedy(detail: ErrorDetails, key: Key) -> str:
             return "must be a mapping of keys to values"
         case "tuple_type":
             return "must be a list"
+        case "string_pattern_mismatch" if str(detail.get("ctx", {}).get("pattern", "")).startswith("^https?"):
+            return "must begin with http:// or https:// and a host"
         case _:
             return detail["msg"].removeprefix("Value error, ")
 

@@ -120,7 +120,7 @@ def prepared(options: RouterOptions, environment: Mapping[str, str]) -> Prepared
         keys=keys,
         doors=Doors(token=None if token is None else token.encode(), loopback=is_loopback(options.host)),
         limits=Limits(most_body_bytes=options.most_body_bytes),
-        log=RequestLog() if options.log_json else None,
+        log=RequestLog(upstream_names=[each.name for each in upstreams]) if options.log_json else None,
         keeps_runs=options.workers == 1,
         proxy=_proxy(environment),
     )

@@ -67,7 +67,7 @@ class Target:
 
     def provider_name(self, policy: Policy) -> str:
         """Return what *policy* calls the provider there."""
-        return provider_of(policy, self.address.host, self.address.port) or self.name
+        return provider_of(policy, self.address.host, self.address.port, self.path) or self.name
 
 
 def target_of(

@@ -21,7 +21,7 @@ from iron_adapters.router.callers import Callers
 from iron_adapters.router.calls import Ask, Calls
 from iron_adapters.router.connections import Connections
 from iron_adapters.router.listing import AskModels, Listing
-from iron_adapters.router.paths import Paths, dialect_of
+from iron_adapters.router.paths import ENDPOINTS, Paths, dialect_of
 from iron_adapters.router.problems import NotServed, answer_to
 from iron_adapters.router.protocol import REPLY
 from iron_adapters.router.reply import Reply
@@ -127,6 +127,7 @@ class Router:
             else:
                 await self._meet(scope, receive, reply, headers, place=place)
         except IronError as error:
+            reply.call_id = reply.call_id or getattr(error, "call_id", None)
             await _tell(reply, error, place.dialect if place else dialect_of(raw_path, headers))
         except (HungUp, asyncio.CancelledError):
             _end_quietly()
@@ -181,11 +182,7 @@ class Router:
         raw_path, method = scope["raw_path"], scope["method"]
         asked = self._paths.models(raw_path)
         if asked is None or self._listing is None:
-            raise NotServed(
-                404,
-                "not_found",
-                "this router does not serve this path; see its documentation for those it does",
-            )
+            raise NotServed(404, "not_found", _no_such_path(raw_path))
         if method != "GET":
             raise NotServed(405, "method_not_allowed", "models are asked for with GET")
         query = scope["query_string"].decode("latin-1")
@@ -213,6 +210,14 @@ class Router:
         setting = self._setting
         ready = any(setting.keys.has(upstream) for upstream in setting.upstreams)
         return JSONResponse({"status": "healthy" if ready else "no provider key"}, 200 if ready else 503)
+
+
+def _no_such_path(raw_path: bytes) -> str:
+    """Return what to do about a path that is not served, without repeating it."""
+    if raw_path.startswith(b"/v1/v1/"):
+        return "the path begins with /v1 twice: leave it out of the base URL, because this client adds it"
+    served = ", ".join(f"/v1{endpoint}" for endpoint in ENDPOINTS)
+    return f"this router does not serve this path. It serves {served} and /v1/models"
 
 
 async def _greet(_request: Request) -> Response:

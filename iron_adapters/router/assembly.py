@@ -5,6 +5,7 @@ Owns the steps from a policy, keys and addresses to what calls draw on and where
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from iron_adapters.router.upstreams import Upstreams, upstreams_of
@@ -34,6 +35,19 @@ def upstreams_for(
     only = next(iter(key_names)) if len(key_names) == 1 else None
     home = only if only in {"openai", "anthropic"} else None
     return Upstreams(upstreams_of({**policy.upstreams, **sections}), home)
+
+
+def refuse_strange_names(keys: Collection[str], upstreams: Upstreams) -> None:
+    """Raise for keys that no upstream would ever be called with.
+
+    Raises:
+        ValueError: naming the name, and those that there are.
+    """
+    names = sorted(upstream.name for upstream in upstreams)
+    for name in sorted(set(keys) - set(names)):
+        alike = get_close_matches(name, names, n=1)
+        hint = f"did you mean {alike[0]!r}?" if alike else f"there are {', '.join(names)}"
+        raise ValueError(f"provider_key: {name!r} is the name of no upstream; {hint}")
 
 
 def router_account(budget_usd: float | str) -> Account:

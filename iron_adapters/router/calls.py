@@ -6,6 +6,7 @@ codecs and translations know.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pyreqwest.exceptions import PyreqwestError
@@ -52,6 +53,7 @@ Lend: TypeAlias = "Callable[[BudgetExceeded], Awaitable[bool]]"
 
 _REQUEST_ID_HERE = {("anthropic", b"x-request-id"): b"request-id", ("openai", b"request-id"): b"x-request-id"}
 """Under which name each SDK looks for the provider's id of a request."""
+_log = logging.getLogger("iron.router")
 _UNAUTHORIZED = 401
 _OK = range(200, 300)
 
@@ -189,10 +191,14 @@ class _Sending:
     async def _another(self, access: Access) -> Access | None:
         """Return how to try again after the key of *access* was refused, if there is another way."""
         keys, upstream = self._calls.keys, self._plan.upstream
-        if access.key is None or not keys.rejected(upstream, access.key):
-            return None
-        other = await keys.access_to(upstream, self._ask.offered)
-        return None if other.key == access.key else other
+        other = None
+        if access.key is not None and keys.rejected(upstream, access.key):
+            other = await keys.access_to(upstream, self._ask.offered)
+        if other is not None and other.key != access.key:
+            return other
+        if access.key is not None and access.key != self._ask.offered:
+            _log.warning("%r refuses the router's own key (401): renew it", upstream.name)
+        return None
 
     def _refuse_redirect(self, response: Response) -> None:
         try:

@@ -68,7 +68,7 @@ class Doors:
         if offered is None or not hmac.compare_digest(offered.encode("utf-8", "surrogatepass"), self.token):
             raise Unauthorized(
                 "Invalid API key: give the router's token as the client's API key "
-                "(LlmRouter.api_key, or what --token said)"
+                "(LlmRouter.api_key, IRON_RUNTIME_TOKEN, --token-file or --token)"
             )
         return None
 

@@ -22,7 +22,7 @@ from iron_adapters.background_server import BackgroundServer, bound
 from iron_adapters.own_routers import close_router, open_router
 from iron_adapters.resolve import engine_for
 from iron_adapters.router.app import Router, Setting
-from iron_adapters.router.assembly import router_account, split_keys, upstreams_for
+from iron_adapters.router.assembly import refuse_strange_names, router_account, split_keys, upstreams_for
 from iron_adapters.router.doors import Doors, is_loopback
 from iron_adapters.router.keys import OwnKeys, by_provider
 from iron_adapters.router.proxies import proxy_in
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from iron_adapters.router.management import Management
 
 _NEITHER = (
-    "Either 'provider_key' or both 'api_key' and 'server_url' must be provided. "
+    "LlmRouter needs a provider's key, or an Iron Cage server to get one from. Either 'provider_key' or both 'api_key' and 'server_url' must be provided. "
     "Use provider_key + api_key + server_url for direct mode with analytics sync."
 )
 
@@ -85,6 +85,8 @@ class LlmRouter:
         engine = engine_for(policy)
         sections, keys = split_keys(upstreams or {})
         keys |= by_provider(provider_key) if provider_key else {}
+        all_upstreams = upstreams_for(engine.policy, sections, keys)
+        refuse_strange_names(keys, all_upstreams)
         self._api_key = api_key or f"iron-{secrets.token_urlsafe(24)}"
         self._host = host
         self._provider = next(iter(keys), None)
@@ -100,7 +102,7 @@ class LlmRouter:
         setting = Setting(
             engine=engine,
             scope=self._scope,
-            upstreams=upstreams_for(engine.policy, sections, keys),
+            upstreams=all_upstreams,
             keys=own if self._management is None else self._management.keys,
             doors=Doors(token=self._api_key.encode(), loopback=is_loopback(host)),
             lend=None if self._management is None else self._management.lend,
@@ -173,7 +175,10 @@ class LlmRouter:
         Raises:
             ValueError: *usd* is negative or no number.
         """
-        nanodollars = to_nanodollars(usd)
+        try:
+            nanodollars = to_nanodollars(usd)
+        except ValueError as error:
+            raise ValueError(f"budget: {error}") from None
         with self._lock:
             account = self._scope.account
             if account is not None:

@@ -17,7 +17,7 @@ CHAT: Final = "/chat/completions"
 MESSAGES: Final = "/messages"
 RESPONSES: Final = "/responses"
 MODELS: Final = "/models"
-_ENDPOINTS: Final[Mapping[str, Dialect]] = {
+ENDPOINTS: Final[Mapping[str, Dialect]] = {
     CHAT: "openai",
     "/completions": "openai",
     RESPONSES: "openai",
@@ -53,7 +53,7 @@ class Paths:
         for name in (None, *names):
             start = f"/{name}" if name else ""
             for version in ("/v1", ""):
-                for endpoint, dialect in _ENDPOINTS.items():
+                for endpoint, dialect in ENDPOINTS.items():
                     path = f"{start}{version}{endpoint}".encode()
                     self._calls[path] = Place(endpoint, dialect, name)
                 self._models[f"{start}{version}{MODELS}".encode()] = name

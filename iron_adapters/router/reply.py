@@ -33,7 +33,7 @@ class Reply:
         self.upstream: str | None = None
         """Where the call went, once that is known."""
         self.call_id: str | None = None
-        """The call in the record, once it is admitted."""
+        """The call in the record, once it is admitted or refused."""
 
     async def whole(self, answer: Answer) -> None:
         """Send *answer*."""

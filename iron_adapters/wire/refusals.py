@@ -39,6 +39,7 @@ _PROBLEM_TYPES = {
     529: "overloaded_error",
 }
 _OWN_FAULT = 500
+_CENT = 0.01
 _NO_THREADS = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
 """At which Anthropic's client sends its whole conversation instead: its tool runner begins a thread by itself."""
 
@@ -128,7 +129,9 @@ def _in_words(denied: PolicyDenied) -> tuple[str, str, str]:
         return denied.reason, "policy_denied", denied.code
     left = denied.limit_usd - denied.spent_usd - denied.held_usd
     if left > 0:
-        message = f"Iron Cage insufficient budget for request. Available: ${left:.4f}. {denied.reason}"
+        # Four places are the contract's; below a cent they would say that there is more than there is.
+        available = f"{left:.4f}" if left >= _CENT else f"{left:.8f}"
+        message = f"Iron Cage insufficient budget for request. Available: ${available}. {denied.reason}"
         return message, "iron_cage_insufficient_budget", "insufficient_budget"
     message = (
         f"Iron Cage budget limit exceeded. Spent: ${denied.spent_usd:.2f}, Reserved: ${denied.held_usd:.2f}, "

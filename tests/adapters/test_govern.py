@@ -457,3 +457,20 @@ def test_work_in_the_background_is_charged_as_it_was_held(gpt, double):
 
     assert governing.accounts()[0].spent_nanodollars > 16_000 * 10_000
     client.close()
+
+
+def test_two_upstreams_at_one_address_are_told_apart(double):
+    """As behind a gateway that speaks both APIs: a price is then looked for under the right name."""
+    policy = {
+        "upstreams": {"openai": double.openai_url, "anthropic": double.anthropic_url},
+        "budgets": [{"scope": "run", "limit_usd": 1}],
+    }
+    chat = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
+    message = {"model": "claude-haiku-4-5", "messages": chat["messages"], "max_tokens": 20}
+
+    with govern(openai.OpenAI(base_url=double.openai_url, api_key="x", max_retries=0), policy) as client:
+        assert client.chat.completions.create(**chat).choices
+    with govern(
+        anthropic.Anthropic(base_url=double.anthropic_url, api_key="x", max_retries=0), policy
+    ) as client:
+        assert client.messages.create(**message).content

@@ -130,6 +130,30 @@ def test_a_key_under_another_providers_name_is_refused_without_being_told():
     assert "sk-ant" not in str(refused.value)
 
 
+def test_a_key_for_nobody_is_refused_with_the_name_that_was_meant():
+    with pytest.raises(
+        ValueError, match="provider_key: 'opnai' is the name of no upstream; did you mean 'openai'"
+    ):
+        LlmRouter(provider_key={"opnai": "sk-x"})
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("/v1/v1/messages", "leave it out of the base URL"), ("/v2/chat", "/v1/chat/completions")],
+)
+def test_a_path_that_is_not_served_teaches_those_that_are(path, said, router, client):
+    with pytest.raises(openai.NotFoundError, match=said):
+        client(router, base_url=f"http://127.0.0.1:{router.port}").post(path, cast_to=object)
+
+
+def test_a_key_that_the_provider_refuses_is_told_to_whoever_runs_the_router(routed, client, double, caplog):
+    with pytest.raises(openai.AuthenticationError):
+        client(routed(provider_key="bad-key")).chat.completions.create(**ASK)
+
+    assert "'openai' refuses the router's own key (401)" in caplog.text
+    assert "bad-key" not in caplog.text
+
+
 def test_neither_repr_nor_errors_hold_a_key(routed):
     router = routed("the-token", provider_key="sk-the-secret")
 
