@@ -5,6 +5,7 @@ Owns the command line. What a command does stands in the module of its name.
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import version
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import Annotated, NoReturn
@@ -17,7 +18,6 @@ from iron_adapters.cli.quick_start import without_collector
 _JSON = Annotated[bool, typer.Option("--json", help="Write JSON, for machines.")]
 
 app = typer.Typer(
-    help="Hold an agent's model calls to a policy.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -38,36 +38,36 @@ def _tell_version(*, asked: bool) -> None:
 def root(
     context: typer.Context,
     *,
-    mode: Annotated[str | None, typer.Option(help="What to be: router.")] = None,
-    policy: Annotated[
-        Path | None, typer.Option(help="Router: the policy; else of $IRON_POLICY, else built in.")
+    mode: Annotated[
+        str | None, typer.Option(metavar="router", help="Be a router, a server that calls go through.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Router: the address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Router: where to listen; 0 is any free port.")
-    ] = 8080,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Router: how many processes serve.")] = 1,
+    policy: Annotated[
+        Path | None, typer.Option(help="The policy; else of $IRON_POLICY, else built in.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 is any free port.")] = 8080,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes serve.")] = 1,
     token: Annotated[
         str | None,
-        typer.Option(help="Router: what callers send as API key. Better in $IRON_RUNTIME_TOKEN or a file."),
+        typer.Option(help="What callers send as API key. Better in $IRON_RUNTIME_TOKEN or a file."),
     ] = None,
-    token_file: Annotated[Path | None, typer.Option(help="Router: the file with that token.")] = None,
-    budget: Annotated[str | None, typer.Option(help="Router: the most it may spend, in USD.")] = None,
-    max_body_mb: Annotated[int, typer.Option(min=1, help="Router: the largest request, in MiB.")] = 64,
+    token_file: Annotated[Path | None, typer.Option(help="The file with that token.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="USD", help="The most it may spend until it ends.")
+    ] = None,
+    max_body_mb: Annotated[int, typer.Option(min=1, help="The largest request, in MiB.")] = 64,
     grace_seconds: Annotated[
-        int, typer.Option(min=0, help="Router: how long calls may go on after a signal to end.")
+        int, typer.Option(min=0, help="How long calls may go on after a signal to end.")
     ] = 30,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Router: write a line for each request.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Router: say in JSON what it does.")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Write a line for each request.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Say in JSON what it does.")] = False,
     told: Annotated[
         bool, typer.Option("--version", callback=lambda value: _tell_version(asked=value), is_eager=True)
     ] = False,
 ) -> None:
     """Hold an agent's model calls to a policy.
 
-    With --mode=router, be a server that speaks OpenAI's and Anthropic's APIs, until SIGTERM or Ctrl-C: calls under way
+    With --mode=router, to which all the other options below belong, be a server that speaks OpenAI's and Anthropic's APIs, until SIGTERM or Ctrl-C: calls under way
     then end first, unless a second signal comes. Keys come from OPENAI_API_KEY, ANTHROPIC_API_KEY, and NAME_API_KEY for an
     upstream of that name.
     """
@@ -78,7 +78,7 @@ def root(
             typer.echo(context.get_help())
         return
     if mode != "router" or context.invoked_subcommand is not None:
-        _refuse_mode(mode, context.invoked_subcommand)
+        _refuse_mode(mode, context.invoked_subcommand, as_json=as_json)
     with without_collector():
         from iron_adapters.cli.router import run_router
         from iron_adapters.cli.router_options import RouterOptions
@@ -99,16 +99,18 @@ def root(
     )
 
 
-def _refuse_mode(mode: str, command: str | None) -> NoReturn:
+def _refuse_mode(mode: str, command: str | None, *, as_json: bool) -> NoReturn:
     """Say what is wrong with a *mode*, and what to do instead."""
     if mode == "router":
-        complain(f"--mode=router: a router takes no command; leave {command!r} out", code=2)
-    if mode == "control":
-        complain(
-            "--mode=control: this version has no control plane yet; it has a router: iron-runtime --mode=router",
-            code=2,
-        )
-    complain(f"--mode={mode}: there is no such mode; there is router: iron-runtime --mode=router", code=2)
+        problem = f"--mode=router: a router takes no command; leave {command!r} out"
+    elif mode == "control":
+        problem = "--mode=control: this version has no control plane yet; it has a router: iron-runtime --mode=router"
+    else:
+        problem = f"--mode={mode}: there is no such mode; there is router: iron-runtime --mode=router"
+    if not as_json:
+        complain(problem, code=2)
+    typer.echo(json.dumps({"event": "failed", "message": problem, "exit_code": 2}), err=True)
+    raise typer.Exit(2)
 
 
 def _refuse_routers_options(context: typer.Context) -> None:
@@ -116,11 +118,19 @@ def _refuse_routers_options(context: typer.Context) -> None:
     for name in context.params:
         source = context.get_parameter_source(name)
         if name not in {"mode", "told"} and source is not None and source.name == "COMMANDLINE":
-            option = "json" if name == "as_json" else name.replace("_", "-")
-            complain(
-                f"--{option}: stands here for a router; add --mode=router, or give it after the command",
-                code=2,
-            )
+            complain(_misplaced(name, context), code=2)
+
+
+def _misplaced(name: str, context: typer.Context) -> str:
+    """Return what to do about an option that belongs to the router, or stands before the command that it is meant for."""
+    option = "json" if name == "as_json" else name.replace("_", "-")
+    value = "" if isinstance(context.params[name], bool) else f"={context.params[name]}"
+    if name in {"token", "token_file"}:
+        value = "=…"
+    problem = f"--{option} belongs to the router: write iron-runtime --mode=router --{option}{value}"
+    if name in {"policy", "as_json"} and context.invoked_subcommand is not None:
+        problem += f", or give it after {context.invoked_subcommand!r}"
+    return problem
 
 
 @app.command(context_settings={"allow_interspersed_args": False})

@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from iron_adapters.background_server import bound
-from iron_adapters.cli.complaint import complain
 from iron_adapters.cli.router_options import CannotServe
 from iron_adapters.cli.router_report import Report, started
 from iron_adapters.cli.router_setting import prepared
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from iron_adapters.cli.router_setting import Prepared
 
 _CANNOT = 2
+_log = logging.getLogger("iron.router")
 
 
 def run_router(options: RouterOptions) -> NoReturn:
@@ -44,10 +44,12 @@ def run_router(options: RouterOptions) -> NoReturn:
         listening = _listening(options)
         source = options.policy or os.environ.get("IRON_POLICY") or "built-in"
         report.started(started(options, made, port=listening.getsockname()[1], source=str(source)))
+        _warn_of_nothing_to_spend(made)
         gc.freeze()  # what was loaded so far stays: the collector need not walk it, and workers go on sharing it
         totals = serve(options, made, listening, report)
     except (PolicyError, ProviderMismatch, CannotServe, WorkersFailed) as error:
-        complain(f"{error}\nthe router is not started", code=_CANNOT)
+        report.failed(str(error), code=_CANNOT)
+        sys.exit(_CANNOT)
     made.setting.engine.close()
     report.ended(totals)
     sys.exit(0)
@@ -72,6 +74,12 @@ def _listening(options: RouterOptions) -> socket.socket:
                 f"{place} cannot be listened on ({error.strerror}): --host takes an address of this machine"
             )
         raise CannotServe(problem) from None
+
+
+def _warn_of_nothing_to_spend(made: Prepared) -> None:
+    account = made.setting.scope.account
+    if account is not None and account.limit_nanodollars == 0:
+        _log.warning("--budget is 0: every call that has a price is refused (402)")
 
 
 def _serve_here(options: RouterOptions, made: Prepared, listening: socket.socket, report: Report) -> Totals:

@@ -92,8 +92,10 @@ class RouterOptions:
 def _content(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CannotServe(f"--token-file: {file} cannot be read ({type(error).__name__})") from None
+    except OSError as error:
+        raise CannotServe(f"--token-file: {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CannotServe(f"--token-file: {file} is no text in UTF-8") from None
 
 
 def _can_be_token(token: str) -> bool:

@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 from contextlib import suppress
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from iron_adapters.cli.router_options import TOKEN_VARIABLE
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from iron_adapters.router.upstreams import Upstream
     from iron_policy.document import Policy
 
+_SHARED_RUN = " (all calls that name no run, together)"
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told, not bound
 
 
@@ -97,6 +99,11 @@ class Report:
         """Say that calls are accepted."""
         self._say("ready", f"ready on {self._address}", {})
         tell_service_manager(self._service_manager, "READY=1")
+
+    def failed(self, problem: str, *, code: int) -> None:
+        """Say why there is no router, and with which *code* its process ends."""
+        text = f"{problem}\nthe router is not started".replace("\n", "\niron-runtime: ")
+        self._say("failed", text, {"message": problem, "exit_code": code})
 
     def worker_ended(self, pid: int, code: int, pause_seconds: float) -> None:
         """Say that a worker is gone."""
@@ -170,7 +177,11 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "policy", f"{facts['policy']}, mode {facts['mode']}"
     yield "rules", "; ".join(facts["rules"]) or "none"
     yield "budgets", "; ".join(facts["budgets"]) or "none"
-    yield "state", facts["state"] + (f", {facts['workers']} workers" if facts["workers"] > 1 else "")
+    yield (
+        "state",
+        _STATES.get(facts["state"], facts["state"])
+        + (f", {facts['workers']} workers" if facts["workers"] > 1 else ""),
+    )
     yield "record", facts["audit"] or "none: set audit.path in the policy"
 
 
@@ -183,6 +194,7 @@ _WHOSE = {
 }
 
 
+_STATES = {"memory://": "in memory"}
 _NO_TOKEN = f"any: whoever is on this machine can call; {TOKEN_VARIABLE} sets a token"
 
 
@@ -206,14 +218,22 @@ def _rules(policy: Policy) -> Iterator[str]:
 
 
 def _budgets(options: RouterOptions, policy: Policy) -> list[str]:
-    own = [] if options.budget is None else [f"router ${options.budget}"]
+    own = [] if options.budget is None else [f"router {_dollars(options.budget)}"]
     return [
         *own,
         *(
-            f"{each.scope} ${each.limit_usd}" + (f" a {each.window}" if each.window else "")
+            f"{each.scope} {_dollars(each.limit_usd)}"
+            + (f" a {each.window}" if each.window else "")
+            + (_SHARED_RUN if each.scope == "run" else "")
             for each in policy.budgets
         ),
     ]
+
+
+def _dollars(amount: object) -> str:
+    """Return *amount* as money is written: to the cent, or as exactly as it was given."""
+    exact = Decimal(str(amount))
+    return f"${exact:,.2f}" if exact == round(exact, 2) else f"${exact:,f}"
 
 
 def _table(title: str, rows: Mapping[str, str]) -> None:
