@@ -37,6 +37,12 @@ class RouterProcess:
                 return said
         raise AssertionError(f"the router ended without {kind!r}: {self.output}")
 
+    def line(self):
+        """Return the next line that the router writes."""
+        line = self.process.stderr.readline()
+        self.output += line
+        return json.loads(line)
+
     def ask(self, text="hello", **more):
         """Make a call; return the status and the reply."""
         connection, response = self.open(text, **more)

@@ -81,7 +81,7 @@ def test_the_services_command_starts_a_router_under_the_policy_beside_it(tmp_pat
     )
     try:
         assert router.started["token_needed"] is True
-        assert router.started["budgets"] == ["global $50 a day"]
+        assert router.started["budgets"] == ["global $50.00 a day"]
         assert router.end()[0] == 0
         assert (tmp_path / "iron-audit.jsonl").exists()
     finally:

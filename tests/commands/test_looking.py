@@ -133,7 +133,7 @@ def test_an_option_of_the_router_is_not_ignored_where_there_is_none(iron_runtime
     code, _, err = iron_runtime("--port=8080", "run", "--", "true")
 
     assert code == 2
-    assert "--port: stands here for a router; add --mode=router" in err
+    assert "--port belongs to the router: write iron-runtime --mode=router --port=8080" in err
     assert "leave 'scan' out" in iron_runtime("--mode=router", "scan")[2]
 
 

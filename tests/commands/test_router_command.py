@@ -1,6 +1,7 @@
 """``iron-runtime --mode=router``: a process of its own over real sockets, and the provider double behind it."""
 
 import contextlib
+import http.client
 import json
 import logging
 import os
@@ -176,6 +177,7 @@ def test_a_budget_of_the_routers_own_holds_and_the_refusal_is_in_the_summary(rou
 
     status, reply = started.ask()
 
+    assert "--budget is 0: every call that has a price is refused (402)" in started.output
     assert status == 402 or reply["error"]["code"] == "budget_exceeded"
     assert len(double.requests) == 0
     code, said = started.end()
@@ -193,9 +195,59 @@ def test_each_request_has_a_line_that_tells_no_text_and_no_key(router):
     started = router("--log-json")
     started.ask(f"I am {EMAIL}")
 
-    line = json.loads(started.process.stderr.readline())
-    started.output += json.dumps(line)
+    line = started.line()
     assert (line["path"], line["status"], line["upstream"]) == ("/v1/chat/completions", 200, "openai")
+
+
+def test_the_line_of_a_refusal_has_the_call_of_its_record(router):
+    started = router("--log-json", "--budget", "0")
+    status, reply = started.ask(path="/v1/messages", model="claude-sonnet-4-5")
+
+    line = started.line()
+    assert (line["status"], line["call_id"]) == (status, reply["request_id"])
+    assert line["call_id"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "logged"),
+    [
+        ("/", "/"),
+        ("/health", "/health"),
+        ("/v1/health", "/v1/health"),
+        ("/v1/models", "/v1/models"),
+        ("/my-gpu/v1/models", "/my-gpu/v1/models"),
+        ("/v1/models/alice.canary", "/v1/models/*"),
+        ("/iron/v1/runs/alice.canary", "/iron/v1/runs/*"),
+        ("/v1/v1/chat/completions", "/v1/v1/chat/completions"),
+        ("/v1/files/alice.canary/content", "/v1/files/*"),
+        ("/alice.canary/v1/models", "/*"),
+        ("/v1/models?key=alice.canary", "/v1/models"),
+        ("/v1" * 9, "/v1/v1/v1/v1/v1/v1/v1/*"),
+    ],
+)
+def test_the_line_tells_which_path_was_asked_for_and_no_word_that_the_caller_made_up(
+    asked, logged, router, double, tmp_path
+):
+    path = tmp_path / "own.yaml"
+    path.write_text(f"upstreams: {{my-gpu: {{base_url: '{double.openai_url}'}}}}", encoding="utf-8")
+    started = router("--log-json", "--policy", str(path), OPENAI_API_KEY=OPENAI_KEY)
+    connection = http.client.HTTPConnection("127.0.0.1", started.port, timeout=30)
+    with contextlib.closing(connection):
+        connection.request("GET", asked)
+        connection.getresponse().read()
+
+    assert started.line()["path"] == logged
+
+
+def test_a_run_budget_is_shared_by_all_calls_that_name_no_run_and_the_banner_says_so(router):
+    started = router(text="budgets: [{scope: run, limit_usd: 0.00005}, {scope: agent, limit_usd: 1}]")
+
+    assert started.started["budgets"] == [
+        "run $0.00005 (all calls that name no run, together)",
+        "agent $1.00",
+    ]
+    answers = [started.ask() for _ in range(10)]
+    assert (answers[0][0], answers[-1][0]) == (200, 402)
 
 
 def test_on_a_terminal_it_is_a_table(policy, tmp_path):
@@ -217,6 +269,7 @@ def test_on_a_terminal_it_is_a_table(policy, tmp_path):
     assert process.returncode == 0
     assert "│ policy" in seen.decode()
     assert "│ calls" in seen.decode()
+    assert "in memory" in seen.decode()
 
 
 def test_what_loggers_warn_of_is_said_in_json_too_and_without_a_traceback(capsys):
@@ -264,7 +317,35 @@ def test_other_machines_are_let_in_with_a_token_only_and_no_short_one(refused):
     assert "16 characters" in refused("--host=0.0.0.0", "--token=short", OPENAI_API_KEY=OPENAI_KEY)
     assert "printable ASCII" in refused("--token=two words", OPENAI_API_KEY=OPENAI_KEY)
     assert "give one of them" in refused("--token=x", "--token-file=y", OPENAI_API_KEY=OPENAI_KEY)
-    assert "cannot be read" in refused("--token-file=none", OPENAI_API_KEY=OPENAI_KEY)
+    assert "none cannot be read: No such file" in refused("--token-file=none", OPENAI_API_KEY=OPENAI_KEY)
+
+
+def test_a_file_that_holds_no_text_is_no_token(refused, tmp_path):
+    (tmp_path / "token").write_bytes(b"\xff" * 20)
+
+    assert "token is no text in UTF-8" in refused("--token-file=token", OPENAI_API_KEY=OPENAI_KEY)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--mode=router", "--budget=much"], "--budget"),
+        (["--mode=router", "--token-file=none"], "--token-file: none cannot be read"),
+        (["--mode=routr"], "there is no such mode"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_one_line_of_json_for_machines(options, problem, tmp_path):
+    done = subprocess.run(  # noqa: S603 - our own command
+        [*IRON_RUNTIME, *options, "--port=0", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    said = json.loads(done.stderr)
+    assert (done.stdout, said["event"], said["exit_code"], done.returncode) == ("", "failed", 2, 2)
+    assert problem in said["message"]
 
 
 def test_a_key_in_another_providers_variable_is_named_by_the_variable(refused):
