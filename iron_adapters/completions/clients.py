@@ -6,6 +6,7 @@ of their own. Redirects are never followed, because they would carry the key and
 
 from __future__ import annotations
 
+import atexit
 import os
 from contextlib import contextmanager
 from datetime import timedelta
@@ -51,7 +52,9 @@ def async_client() -> Client:
 @lru_cache(maxsize=1)
 def _sync_client(pid: int) -> SyncClient:
     with _saying_what_a_fork_costs(pid):
-        return _set_up(SyncClientBuilder()).build()
+        client = _set_up(SyncClientBuilder()).build()
+    atexit.register(client.close)  # its threads would meet an interpreter that is going away
+    return client
 
 
 @lru_cache(maxsize=1)

@@ -123,7 +123,7 @@ class Router:
             headers = _headers(scope)
             if raw_path in _PAGES:
                 self._setting.doors.check_origin(headers)
-                await self._pages(scope, receive, send)
+                await self._pages(scope, receive, reply.pass_on)
             else:
                 await self._meet(scope, receive, reply, headers, place=place)
         except IronError as error:

@@ -9,7 +9,7 @@ from iron_adapters.router import LlmRouter, doors, paths
 
 KEY = "sk-canary-0123456789"
 CLAUDE_KEY = "sk-ant-canary-0123456789"
-ENDPOINTS = [f"{version}{endpoint}" for endpoint in paths._ENDPOINTS for version in ("/v1", "")]
+ENDPOINTS = [f"{version}{endpoint}" for endpoint in paths.ENDPOINTS for version in ("/v1", "")]
 SERVED = [
     *(f"{start}{path}" for start in ("", "/openai", "/anthropic") for path in ENDPOINTS),
     *(f"{start}{version}/models" for start in ("", "/openai", "/anthropic") for version in ("/v1", "")),
