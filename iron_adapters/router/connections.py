@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from iron_adapters.router.sending import Patience
     from iron_adapters.router.upstreams import Upstream, Upstreams
 
+_IDLE: Final = timedelta(seconds=4)
+"""How long an idle HTTP/1.1 connection is used again. uvicorn's and Node's servers close theirs after 5 seconds, and a
+call that meets the end on its way is lost, and may be billed; httpx, under the SDKs, waits 5 seconds too."""
 _STREAM_WINDOW: Final = 256 * 1024
 _CONNECTION_WINDOW: Final = 64 * 1024 * 1024
 """Wide enough for every stream of a connection, so that callers who do not read hold up nobody else's."""
@@ -40,7 +43,7 @@ class Connections:
 
     async def __aenter__(self) -> Self:
         """Open the clients that are needed."""
-        self._http1 = await self._stack.enter_async_context(self._builder().build())
+        self._http1 = await self._stack.enter_async_context(self._builder().pool_idle_timeout(_IDLE).build())
         if self._needs_http2:
             self._http2 = await self._stack.enter_async_context(_with_http2(self._builder()).build())
         return self
