@@ -108,8 +108,10 @@ class Supervisor:
                 closes=[self._alive[1], *self._wakes, *(other.pipe for other in self._workers)],
                 handlers={
                     **self._before,
-                    signal.SIGINT: signal.SIG_IGN,
-                },  # the keyboard's reaches it through here
+                    signal.SIGINT: signal.SIG_IGN,  # the keyboard's reaches it through here
+                    signal.SIGTERM: signal.SIG_DFL,  # what it is told by, whatever this process was started to ignore
+                    signal.SIGQUIT: signal.SIG_DFL,
+                },
             )
             self._workers.append(worker)
             self._selector.register(worker.pipe, selectors.EVENT_READ, worker)
