@@ -27,6 +27,7 @@ from iron_adapters.transport import (
     shape_of,
     stream_class,
 )
+from iron_adapters.wire.codecs import ENDPOINTS
 from iron_adapters.wire.sse import EventParser
 from iron_policy.exceptions import EndpointNotAllowed, IronError
 
@@ -36,16 +37,6 @@ if TYPE_CHECKING:
     from iron_adapters.runtime_address import RuntimeAddress
     from iron_policy.scope import Scope
 
-_ENDPOINTS: Final = (
-    "/chat/completions",
-    "/completions",
-    "/responses/input_tokens",
-    "/responses",
-    "/embeddings",
-    "/moderations",
-    "/messages/count_tokens",
-    "/messages",
-)
 _OFFICIAL: Final = {url.partition("//")[2].removesuffix("/v1"): name for name, url in OFFICIAL_URLS.items()}
 _MADE_ANEW: Final = frozenset((b"host", b"content-length", b"transfer-encoding"))
 _CREDENTIALS: Final = frozenset((b"authorization", b"x-api-key", b"api-key"))
@@ -99,7 +90,7 @@ class Link(Terms):
             body = read_body(response, is_encoded=is_encoded)
         except IronError as error:
             return self.refusal(request, error)
-        except Exception as error:
+        except Exception as error:  # of httpx or httpx2, neither of which may be there to be named
             if type(error).__name__ not in _NO_CONNECTION:
                 raise
             return self.refusal(request, self._address.unreachable(type(error).__name__))
@@ -122,7 +113,7 @@ class Link(Terms):
             body = await aread_body(response, is_encoded=is_encoded)
         except IronError as error:
             return self.refusal(request, error)
-        except Exception as error:
+        except Exception as error:  # of httpx or httpx2, neither of which may be there to be named
             if type(error).__name__ not in _NO_CONNECTION:
                 raise
             return self.refusal(request, self._address.unreachable(type(error).__name__))
@@ -252,7 +243,7 @@ def _endpoint(method: str, path: str) -> str | None:
         return path[path.rindex("/models") :] if path.endswith("/models") else path[path.index("/models/") :]
     if method != "POST":
         return None
-    return next((endpoint for endpoint in _ENDPOINTS if path.rstrip("/").endswith(endpoint)), None)
+    return next((endpoint for endpoint in ENDPOINTS if path.rstrip("/").endswith(endpoint)), None)
 
 
 def _told(address: RuntimeAddress, scope: Scope, origin: str | None) -> tuple[dict[str, str], bool]:

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from iron_adapters.cli.router_options import CannotServe
 from iron_adapters.providers import OFFICIAL_URLS
+from iron_adapters.proxies import proxy_in
 from iron_adapters.resolve import engine_for
 from iron_adapters.router.app import Limits, Setting
 from iron_adapters.router.assembly import router_account, upstreams_for
 from iron_adapters.router.doors import Doors, is_loopback
 from iron_adapters.router.keys import OwnKeys
 from iron_adapters.router.provider_keys import keys_in
-from iron_adapters.router.proxies import proxy_in
 from iron_adapters.router.request_log import RequestLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from iron_adapters.cli.router_options import RouterOptions
-    from iron_adapters.router.proxies import Proxy
+    from iron_adapters.proxies import Proxy
     from iron_adapters.router.upstreams import Upstreams
     from iron_policy.budget import Account
 

@@ -13,11 +13,14 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
+from iron_adapters.client_faults import innermost_cause, was_sent
 from iron_policy.exceptions import UpstreamError
 
 try:
     from pyreqwest.client import BaseClientBuilder, ClientBuilder, SyncClientBuilder
     from pyreqwest.exceptions import PyreqwestError
+
+    from iron_adapters.proxies import proxy_in, with_proxy
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] != "pyreqwest":
         raise
@@ -35,8 +38,6 @@ Builder = TypeVar("Builder", bound=BaseClientBuilder)
 SILENCE_SECONDS = 600.0
 """How long a provider may send nothing: what the SDKs of OpenAI and Anthropic wait."""
 _CONNECT_SECONDS = 10.0
-_NOT_CONNECTED = "client error (Connect)"
-_UNSENT_TYPES = ("PoolTimeoutError", "BuilderError")
 
 
 def sync_client() -> SyncClient:
@@ -64,7 +65,7 @@ def _async_client(pid: int) -> Client:
 
 
 def _set_up(builder: Builder) -> Builder:
-    return (
+    builder = (
         builder.follow_redirects(False)
         .referer(False)
         .tcp_nodelay(True)
@@ -72,6 +73,7 @@ def _set_up(builder: Builder) -> Builder:
         .connect_timeout(timedelta(seconds=_CONNECT_SECONDS))
         .read_timeout(timedelta(seconds=SILENCE_SECONDS))
     )
+    return with_proxy(builder, proxy_in(os.environ))
 
 
 @contextmanager
@@ -96,11 +98,11 @@ def settling(call: PreparedCall) -> Iterator[None]:
     try:
         yield
     except PyreqwestError as error:
-        sent = _was_sent(error)
+        sent = was_sent(error)
         call.broke(error, sent=sent)
         if call.link is not None and not sent:
             raise call.link.address.unreachable(type(error).__name__) from None
-        raise UpstreamError(f"{call.target.name!r}: {_cause_of(error)}") from None
+        raise UpstreamError(f"{call.target.name!r}: {innermost_cause(error)}") from None
     except BaseException as error:
         call.broke(error, sent=not isinstance(error, ValueError))  # pyreqwest's, for a URL or a header
         raise
@@ -116,27 +118,4 @@ def reading(provider: str) -> Iterator[None]:
     try:
         yield
     except PyreqwestError as error:
-        raise UpstreamError(f"the stream of {provider!r} broke off: {_cause_of(error)}") from None
-
-
-def _was_sent(error: PyreqwestError) -> bool:
-    """Tell whether the provider may have worked on a request that ended in *error*.
-
-    The type does not tell: a connection that the provider closes instead of an answer is a ``ConnectError`` too.
-    """
-    return type(error).__name__ not in _UNSENT_TYPES and _NOT_CONNECTED not in _causes(error)
-
-
-def _cause_of(error: PyreqwestError) -> str:
-    """Return what went wrong, in a few words.
-
-    The error's own words mislead: where no answer comes in time, they speak of a connection.
-    """
-    return (_causes(error) or [error.message])[-1]
-
-
-def _causes(error: PyreqwestError) -> list[str]:
-    """Return the causes from the outermost in, less the one that names the whole URL, which may hold a secret."""
-    details = getattr(error, "details", None) or {}
-    causes = [cause["message"] for cause in details.get("causes") or ()]
-    return [cause for cause in causes if "url (" not in cause]
+        raise UpstreamError(f"the stream of {provider!r} broke off: {innermost_cause(error)}") from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -29,6 +30,8 @@ try:
     from pyreqwest.client import ClientBuilder
     from pyreqwest.exceptions import PyreqwestError
     from pyreqwest.http import Url
+
+    from iron_adapters.proxies import proxy_in, with_proxy
 except ModuleNotFoundError as error:
     raise ImportError('the control plane needs pyreqwest: pip install "iron-adapters[router]"') from error
 
@@ -199,16 +202,13 @@ def _client(base: str) -> Client:
         .deflate(False)
         .user_agent("iron-adapters")
     )
-    host = urlsplit(base).hostname or ""
-    if _is_loopback(host):
-        return builder.no_proxy().build()
-    if base.startswith("http://"):
+    if base.startswith("http://") and not _is_loopback(urlsplit(base).hostname or ""):
         LOGGER.warning(
             "the control plane at %r is spoken to without TLS: the token and the keys can be read on the way; "
             "use https",
             base,
         )
-    return builder.build()
+    return with_proxy(builder, proxy_in(os.environ)).build()
 
 
 def _base(server_url: str) -> str:

@@ -21,13 +21,14 @@ from iron_adapters.router.callers import Callers
 from iron_adapters.router.calls import Ask, Calls
 from iron_adapters.router.connections import Connections
 from iron_adapters.router.listing import AskModels, Listing
-from iron_adapters.router.paths import ENDPOINTS, Paths, dialect_of
+from iron_adapters.router.paths import Paths, dialect_of
 from iron_adapters.router.problems import NotServed, answer_to
 from iron_adapters.router.protocol import REPLY
 from iron_adapters.router.reply import Reply
 from iron_adapters.router.run_pages import RUNS_PATH, answer_about
 from iron_adapters.router.runs import Runs, note_end
 from iron_adapters.router.sending import Patience
+from iron_adapters.wire.codecs import ENDPOINTS
 from iron_policy.exceptions import GovernanceFailed, IronError
 
 if TYPE_CHECKING:
@@ -39,11 +40,11 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from iron_adapters.providers import Dialect
+    from iron_adapters.proxies import Proxy
     from iron_adapters.router.calls import Lend
     from iron_adapters.router.doors import Doors
     from iron_adapters.router.keys import Keys
     from iron_adapters.router.paths import Place
-    from iron_adapters.router.proxies import Proxy
     from iron_adapters.router.request_log import RequestLog
     from iron_adapters.router.upstreams import Upstreams
     from iron_policy.engine import PolicyEngine
@@ -166,8 +167,8 @@ class Router:
             idle_seconds=setting.limits.body_idle_seconds,
         )
         run = self._callers.scope_of(place.endpoint, headers, body)
-        path, query = raw_path.decode("ascii"), scope["query_string"].decode("latin-1")
-        ask = Ask(place, path, query, headers, body, offered, run)
+        query = scope["query_string"].decode("latin-1")
+        ask = Ask(place, query, headers, body, offered, run)
         if self._calls is None:
             raise NotServed(503, "not_ready", "the router is not ready")
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pyreqwest.exceptions import PyreqwestError
 
+from iron_adapters.client_faults import was_sent
 from iron_adapters.exchange import Exchange
 from iron_adapters.providers import ProviderMismatch
 from iron_adapters.router.bodies import compressed
@@ -26,7 +27,6 @@ from iron_adapters.router.sending import (
     refuse_redirect,
     request_to,
     unreadable,
-    was_sent,
 )
 from iron_adapters.run_header import ORIGIN_HEADER
 from iron_adapters.wire import Codec, codec_for
@@ -62,7 +62,6 @@ class Ask(NamedTuple):
     """What a caller asks for."""
 
     place: Place
-    path: str
     query: str
     headers: Mapping[str, str]
     body: bytes

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final, Self
 
 from pyreqwest.client import ClientBuilder
 
+from iron_adapters.proxies import with_proxy
+
 if TYPE_CHECKING:
     from types import TracebackType
 
     from pyreqwest.client import Client
 
-    from iron_adapters.router.proxies import Proxy
+    from iron_adapters.proxies import Proxy
     from iron_adapters.router.sending import Patience
     from iron_adapters.router.upstreams import Upstream, Upstreams
 
@@ -72,7 +74,7 @@ class Connections:
             .read_timeout(timedelta(seconds=patience.read_seconds))
             .max_connections(patience.connections)
         )
-        return builder.no_proxy() if self._proxy is None else builder.proxy(self._proxy.builder())
+        return with_proxy(builder, self._proxy)
 
 
 def _with_http2(builder: ClientBuilder) -> ClientBuilder:

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from iron_adapters.background_server import BackgroundServer, bound
 from iron_adapters.own_routers import close_router, open_router
+from iron_adapters.proxies import proxy_in
 from iron_adapters.resolve import engine_for
 from iron_adapters.router.app import Router, Setting
 from iron_adapters.router.assembly import refuse_strange_names, router_account, split_keys, upstreams_for
 from iron_adapters.router.doors import Doors, is_loopback
 from iron_adapters.router.keys import OwnKeys, by_provider
-from iron_adapters.router.proxies import proxy_in
 from iron_adapters.router.serving import configuration, loop_factory
 from iron_policy.cost import to_nanodollars, to_usd
 

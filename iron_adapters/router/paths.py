@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from iron_adapters.wire.codecs import ENDPOINTS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -17,16 +19,6 @@ CHAT: Final = "/chat/completions"
 MESSAGES: Final = "/messages"
 RESPONSES: Final = "/responses"
 MODELS: Final = "/models"
-ENDPOINTS: Final[Mapping[str, Dialect]] = {
-    CHAT: "openai",
-    "/completions": "openai",
-    RESPONSES: "openai",
-    "/responses/input_tokens": "openai",
-    "/embeddings": "openai",
-    "/moderations": "openai",
-    MESSAGES: "anthropic",
-    "/messages/count_tokens": "anthropic",
-}
 
 
 class Place(NamedTuple):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from pyreqwest.exceptions import BuilderError, PoolTimeoutError, PyreqwestError, RequestTimeoutError
+from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
 
+from iron_adapters.client_faults import causes_of, innermost_cause
 from iron_adapters.router.problems import TimedOut
 from iron_policy.exceptions import UpstreamError, WireError
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from pyreqwest.request import StreamRequest
     from pyreqwest.response import Response
 
-_NOT_CONNECTED: Final = "client error (Connect)"
-"""What reqwest names as the cause where there was no connection."""
 _CERTIFICATE: Final = "invalid peer certificate"
 _DISTRUSTED: Final = {
     "UnknownIssuer": "no authority known here has issued it; name a file with that authority's certificate in SSL_CERT_FILE",
@@ -125,37 +124,16 @@ def refuse_redirect(response: Response) -> None:
         )
 
 
-def was_sent(error: PyreqwestError) -> bool:
-    """Tell whether the provider may have worked on a request that ended in *error*.
-
-    The type does not tell: a connection that the provider closes instead of an answer is a ``ConnectError`` too.
-    """
-    if isinstance(error, (PoolTimeoutError, BuilderError)):
-        return False
-    return _NOT_CONNECTED not in _causes(error)
-
-
 def problem_of(error: PyreqwestError) -> UpstreamError:
     """Return what *error* means to a caller. Its own text may hold addresses with what is in them, so it is not told."""
     kind = type(error).__name__
     if isinstance(error, RequestTimeoutError):
         return TimedOut(f"the provider did not answer in time ({kind})")
-    if (fault := next((told for told in _causes(error) if _CERTIFICATE in told), None)) is not None:
+    if (fault := next((told for told in causes_of(error) if _CERTIFICATE in told), None)) is not None:
         return UpstreamError(_distrust(fault))
     return UpstreamError(
-        f"the provider could not be reached, or the connection broke ({_innermost(error) or kind})"
+        f"the provider could not be reached, or the connection broke ({innermost_cause(error)})"
     )
-
-
-def _causes(error: PyreqwestError) -> list[str]:
-    details: Any = getattr(error, "details", None) or {}
-    return [cause["message"] for cause in details.get("causes") or ()]
-
-
-def _innermost(error: PyreqwestError) -> str:
-    """Return the last cause, such as ``Connection refused (os error 111)``; not one that names an address."""
-    causes = [cause for cause in _causes(error) if "url (" not in cause and "://" not in cause]
-    return causes[-1] if causes else ""
 
 
 def _distrust(fault: str) -> str:

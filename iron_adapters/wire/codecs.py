@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from iron_adapters.wire import (
     anthropic_messages,
@@ -189,6 +189,10 @@ _POSTED = (
     ("/messages/count_tokens", COUNT_TOKENS),
     ("/messages", MESSAGES),
 )
+ENDPOINTS: Final[Mapping[str, Literal["openai", "anthropic"]]] = {
+    ending: "anthropic" if codec.provider_name == "anthropic" else "openai" for ending, codec in _POSTED
+}
+"""Every endpoint that takes a model's call, by how its path ends, and whose API it is; the longer of two comes first."""
 _THREADS = "/threads/"
 
 

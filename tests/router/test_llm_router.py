@@ -72,6 +72,8 @@ def test_stopping_twice_is_no_error(router):
     router.stop()
     router.stop()
 
+    assert not router.is_running
+
 
 @pytest.mark.parametrize("name", ["base_url", "api_key", "port", "provider"])
 def test_a_stopped_router_has_no_address(name, router):

@@ -12,9 +12,9 @@ from patient import serving
 from raw_http import answering, ask, connected, request, said
 from tls_provider import NAME, Authority, Proxy, TlsProvider
 
+from iron_adapters.proxies import proxy_in
 from iron_adapters.router import LlmRouter
 from iron_adapters.router.connections import Connections
-from iron_adapters.router.proxies import proxy_in
 from iron_adapters.router.sending import Patience, request_to
 from iron_adapters.router.upstreams import Upstream, Upstreams
 from iron_adapters.testing import ProviderDouble, stalled

@@ -7,8 +7,9 @@ HTTP would show it the key and the texts; those go directly, as do calls to this
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from pyreqwest.client import BaseClientBuilder
 from pyreqwest.proxy import ProxyBuilder
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ _VARIABLES: Final = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 _EXCEPTIONS: Final = ("NO_PROXY", "no_proxy")
 _THIS_MACHINE: Final = "localhost,127.0.0.0/8,::1"
 _FORMS: Final = ("http://", "https://")
+
+
+Builder = TypeVar("Builder", bound=BaseClientBuilder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,11 @@ class Proxy:
     def builder(self) -> ProxyBuilder:
         """Return it as the HTTP client takes it."""
         return ProxyBuilder.https(self.url).no_proxy(self.not_for)
+
+
+def with_proxy(builder: Builder, proxy: Proxy | None) -> Builder:
+    """Return *builder* so that its client goes through *proxy*, and through none that it finds by itself."""
+    return builder.no_proxy() if proxy is None else builder.proxy(proxy.builder())
 
 
 def proxy_in(environment: Mapping[str, str]) -> Proxy | None:
