@@ -66,6 +66,7 @@ class Call:
         self._windows: dict[Channel, StreamWindow] = {}
         self._streamed_characters = 0
         self._deltas = 0
+        self._input_tokens: int | None = None
         self._ended = threading.Lock()
         """Taken by whoever ends the call first, and never given back."""
 
@@ -234,7 +235,10 @@ class Call:
 
     def estimated_input_tokens(self) -> int:
         """Return about how many tokens the request's texts have."""
-        return -(-sum([len(text.text) for text in self.request.texts]) // _CHARACTERS_PER_TOKEN)
+        if self._input_tokens is None:
+            characters = sum([len(text.text) for text in self.asked.texts])
+            self._input_tokens = -(-characters // _CHARACTERS_PER_TOKEN)
+        return self._input_tokens
 
     def _not_reviewed(self, place: str, error: Exception) -> None:
         """Refuse a text that holds what is blocked, and let the policy decide where a detector failed."""

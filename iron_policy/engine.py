@@ -364,6 +364,10 @@ class PolicyEngine:
         """Return the accounts of this policy's budgets, then those of the scope and all above it."""
         accounts = scope.accounts_by_engine.get(self)
         if accounts is None:
+            parent = scope.parent
+            if parent is not None and parent.engine is scope.engine and scope.draws_as(parent):
+                accounts = scope.accounts_by_engine[self] = self._accounts_of(parent)
+                return accounts
             own = tuple(scope.account for scope in scope.lineage() if scope.account is not None)
             enclosing = scope.engine._accounts_of(scope) if scope.engine is not self else own  # noqa: SLF001
             accounts = scope.accounts_by_engine[self] = (*self._budget_accounts(scope), *enclosing)

@@ -121,6 +121,15 @@ class Scope:
         """Return this scope and those it draws on, innermost first."""
         return (self, *self._above)
 
+    def draws_as(self, other: Scope) -> bool:
+        """Tell whether this scope has no money of its own and goes by the names of *other*, which it is a part of."""
+        return self.account is None and (self.run_id, self.agent, self.user, self.path) == (
+            other.run_id,
+            other.agent,
+            other.user,
+            other.path,
+        )
+
     def name_of(self, scope: str) -> str | None:
         """Return the name that a budget or limit on *scope* goes by here, ``None`` where it does not apply."""
         match scope:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from iron_policy.detect import addresses, assignments, injection, national, numbers, phones, private_keys
@@ -17,12 +18,14 @@ from iron_policy.detect.shapes import Anchor, ends_clean, literal, starts_clean
 from iron_policy.verdicts import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
     from iron_policy.detect.shapes import Shape
 
     _Look: TypeAlias = Callable[[str, int, int], Iterable[Finding]]
+    _Row: TypeAlias = tuple[re.Pattern[str], str, Callable[[str], bool] | None]
+    """A value's pattern, its kind, and what tells whether it is real."""
 
 _NUMBERS: Final = frozenset({"CREDIT_CARD", "US_SSN", "PHONE", "NATIONAL_ID", "BANK_ACCOUNT"})
 _TOKENS: Final = frozenset({"TELEGRAM_TOKEN", "OTHER_API_KEY"})
@@ -111,21 +114,22 @@ _CREDENTIALS: Final = (
 _NEVER: Final = r"[^\x00-\x{10FFFF}]"
 
 
+def _rows_within(lead: str, by_start: Mapping[str, Mapping[int, _Row]]) -> tuple[_Row, ...]:
+    """Return the rows whose literal *lead* begins with, in the order of the table."""
+    found = [row for end in range(1, len(lead) + 1) for row in by_start.get(lead[:end], {}).items()]
+    return tuple(row for _, row in sorted(found, key=lambda placed: placed[0]))
+
+
 class _Shapes:
     """Every row of a table, found by the literal it starts with."""
 
     def __init__(self, shapes: tuple[Shape, ...]) -> None:
-        leads = {lead for shape in shapes for lead in shape.leads}
-        self._lead = re.compile(literal(tuple(leads)))
-        self._rows = {
-            lead: tuple(
-                (re.compile(re.escape(start) + shape.body), shape.kind, shape.check)
-                for shape in shapes
-                for start in shape.leads
-                if lead.startswith(start)
-            )
-            for lead in leads
-        }
+        by_start: dict[str, dict[int, _Row]] = defaultdict(dict)
+        for place, shape in enumerate(shapes):
+            for start in shape.leads:
+                by_start[start][place] = (re.compile(re.escape(start) + shape.body), shape.kind, shape.check)
+        self._lead = re.compile(literal(tuple(by_start)))
+        self._rows = {lead: _rows_within(lead, by_start) for lead in by_start}
 
     def look(self, text: str, start: int, _end: int) -> Sequence[Finding]:
         """Return the longest value that one of the rows finds at *start*."""
@@ -160,6 +164,7 @@ def _by_tail(shapes: tuple[Shape, ...]) -> dict[str, dict[str, None]]:
     return leads_by_tail
 
 
+@lru_cache(maxsize=16)  # every engine asks, most for the same kinds
 def _shapes_anchor(kinds: frozenset[str]) -> Anchor:
     shapes = tuple(shape for shape in SHAPES if shape.kind in kinds)
     gates = [f"{literal(tuple(leads))}{tail}" for tail, leads in _by_tail(shapes).items()]

@@ -105,9 +105,8 @@ class RateMeter:
         """Add the *tokens* that a call used beyond what was counted for it (fewer, if negative)."""
         now = self._clock()
         with self._lock:
-            for index, limit in enumerate(self._limits):
-                name = name_of(limit.scope)
-                if limit.tokens is not None and name is not None:
+            for index, (scope, _, of_tokens, _) in enumerate(self._bounds):
+                if of_tokens and (name := name_of(scope)) is not None:
                     window = self._windows.get((index, name)) or self._begin(index, name)
                     window.add(now, tokens)
 
@@ -119,7 +118,9 @@ class RateMeter:
 
     def _refusal(self, limit: RateLimit, window: _Window, now: float) -> RateLimited:
         oldest = window.used[0].last if window.used else now
-        wait = max(0.0, oldest + _SECONDS[limit.window] - now)
+        seconds = _SECONDS[limit.window]
+        # A sum of floats can be a little more than its parts.
+        wait = min(seconds, max(0.0, oldest + seconds - now))
         what = f"{limit.requests} requests" if limit.requests is not None else f"{limit.tokens} tokens"
         return RateLimited(
             f"limit of {what} per {limit.window} for scope {limit.scope!r} is used up; try again in {wait:.1f} s",

@@ -6,6 +6,7 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from iron_policy.cost import ModelPrice, flat_price, price_of
 from iron_policy.cost.catalogue import _compile
@@ -51,7 +52,7 @@ def usages(draw, counts):
 
 
 @given(made_up_prices(), usages(few_tokens), st.integers(1, 3), st.integers(0, 3), st.integers(0, 3))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_whatever_the_prices_no_usage_costs_more_than_its_bound(
     price, usage, choices, more_input, more_output
 ):
@@ -62,7 +63,7 @@ def test_whatever_the_prices_no_usage_costs_more_than_its_bound(
 
 
 @given(made_up_prices(), few_tokens, st.integers(1, 3), st.integers(0, 200))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_whatever_the_prices_the_affordable_tokens_fit_and_one_more_does_not(
     price, input_tokens, choices, money
 ):

@@ -7,6 +7,7 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from iron_policy.detect import KINDS, Scanner
 from iron_policy.detect.kinds import SECRETS
@@ -175,14 +176,14 @@ def _cut(text: str, places: list[int]) -> list[str]:
     custom=st.booleans(),
     in_json=st.booleans(),
 )
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_stream_cut_anywhere_gives_what_the_whole_text_gives(text, places, action_of, custom, in_json):
     options = {"scanner": CUSTOM if custom else PLAIN, "action_of": action_of, "in_json": in_json}
     assert _streamed(_cut(text, places), **options) == _whole(text, **options)
 
 
 @given(text=texts, size=st.integers(1, 7))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_small_deltas_give_what_the_whole_text_gives(text, size):
     options = {"scanner": PLAIN, "action_of": dict.fromkeys(KINDS, "redact")}
     chunks = [text[n : n + size] for n in range(0, len(text), size)]
@@ -195,7 +196,7 @@ def test_small_deltas_give_what_the_whole_text_gives(text, size):
     words=st.sampled_from(["", "The key ", "it's_", "x = ", "\\n", "中"]),
     size=st.integers(1, 5),
 )
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_shape_of_a_secret_leaves_in_part(data, shape, words, size):
     body = data.draw(st.from_regex(re.compile(shape.body, re.ASCII), fullmatch=True))
     text = f"{words}{data.draw(st.sampled_from(shape.leads))}{body} and on"
