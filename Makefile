@@ -12,6 +12,9 @@ COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --generate-hashes --n
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
+# Tests start some two hundred processes. Where Python may keep no bytecode, each compiles anew what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test frameworks slow check lint format record matrix conformance bench bench-router soak lock clean
 
@@ -23,15 +26,15 @@ demo: .venv-demo/.made  ## Run an agent under a policy, in seconds, without a ke
 
 test: .venv-test/.made  ## Run all tests but the slow ones
 	@slow=$$(grep -rl --include='test_*.py' 'mark\.slow' tests | sort | tr '\n' ' '); \
-		echo "Left out: tests marked slow, which 'make slow' runs$${slow:+ (in $$slow)}"
+		echo "Left out: tests marked slow$${slow:+ (in $$slow)}, and most of Hypothesis's examples: 'make slow' runs both"
 	$(TEST) -m pytest -n auto -m 'not slow' $(PYTEST_ARGS)
 
 frameworks: .venv-frameworks/.made  ## Run the adapters' and the router's tests beside CrewAI, LlamaIndex and the SDKs' older line
 	@echo "Left out: tests of LangChain and Node, which 'make test' runs: CrewAI does not allow what LangChain needs (openai 3)"
 	$(FRAMEWORKS) -m pytest -n auto -m 'not slow' tests/adapters tests/router $(PYTEST_ARGS)
 
-slow: .venv-test/.made  ## Run the tests that take long
-	$(TEST) -m pytest -m slow --timeout=900 $(PYTEST_ARGS)
+slow: .venv-test/.made  ## Run the tests that take long, and Hypothesis's with all their examples
+	THOROUGH=1 $(TEST) -m pytest -m 'slow or hypothesis' --timeout=900 $(PYTEST_ARGS)
 
 check: .venv-test/.made  ## Run the tests with coverage, then everything that reads the code
 	$(TEST) -m coverage erase

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from pyreqwest.client import BaseClientBuilder
-from pyreqwest.proxy import ProxyBuilder
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pyreqwest.client import BaseClientBuilder
+    from pyreqwest.proxy import ProxyBuilder
 
 _VARIABLES: Final = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 _EXCEPTIONS: Final = ("NO_PROXY", "no_proxy")
@@ -21,7 +21,7 @@ _THIS_MACHINE: Final = "localhost,127.0.0.0/8,::1"
 _FORMS: Final = ("http://", "https://")
 
 
-Builder = TypeVar("Builder", bound=BaseClientBuilder)
+Builder = TypeVar("Builder", bound="BaseClientBuilder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Proxy:
 
     def builder(self) -> ProxyBuilder:
         """Return it as the HTTP client takes it."""
+        from pyreqwest.proxy import ProxyBuilder
+
         return ProxyBuilder.https(self.url).no_proxy(self.not_for)
 
 

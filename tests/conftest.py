@@ -1,8 +1,13 @@
 """What every test stands on: no network, no real keys, one provider double, cassettes."""
 
+import asyncio
+import functools
+import gc
+import importlib
 import os
 import pathlib
 import signal
+from types import SimpleNamespace
 
 import pytest
 from loopback_only import loopback_only
@@ -46,6 +51,21 @@ def pytest_configure(config):
     config.addinivalue_line("filterwarnings", r"ignore:The model '.*' is deprecated:DeprecationWarning")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    """Take what stays to the end, modules and thousands of collected tests, out of the garbage collector's sight.
+
+    Otherwise it goes through all of that again and again, and tests that count what is left ask it to.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
 def _recording(config):
     return config.getoption("--record") or os.environ.get(_RECORD) == "1"
 
@@ -62,6 +82,41 @@ def _no_network(request):
         return
     with loopback_only():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _servers_end_at_once():
+    """Let uvicorn look a hundred times a second whether it is to end, not ten times: hundreds of servers end here."""
+    try:
+        from uvicorn import server
+    except ImportError:  # nor is there a server without it
+        yield
+        return
+    hurried = SimpleNamespace(**{**vars(asyncio), "sleep": lambda seconds: asyncio.sleep(seconds / 10)})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "asyncio", hurried)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_tls_contexts():
+    """Let clients on httpx share what they trust: reading it anew takes longer than most tests, and few speak TLS."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("httpx", "httpx2"):
+            try:
+                transport = importlib.import_module(f"{name}._transports.default")
+            except ImportError:
+                continue
+            patch.setattr(transport, "create_ssl_context", _once_for_each_file(transport.create_ssl_context))
+        yield
+
+
+def _once_for_each_file(create):
+    @functools.cache
+    def created(file, folder, **how):
+        return create(**how)
+
+    return lambda **how: created(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"), **how)
 
 
 @pytest.fixture(scope="session")

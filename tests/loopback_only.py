@@ -22,7 +22,10 @@ def is_local(host):
     if host in _LOCAL_NAMES:
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
+        return (
+            address.is_loopback or address.is_unspecified
+        )  # the latter is this machine, too (RFC 1122, 3.2.1.3)
     except ValueError:
         return False
 

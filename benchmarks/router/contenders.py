@@ -51,9 +51,15 @@ class _Plain:
 
 @dataclass
 class Iron(_Plain):
-    """Ours, with every section of the policy at work."""
+    """Ours, with every section of the policy at work.
+
+    Attributes:
+        runtime: the command that is measured.
+        output_pii: what the policy does with personal data in replies; ``flag`` is its default.
+    """
 
     runtime: Path = Path(sys.executable).parent / "iron-runtime"
+    output_pii: str = "redact"
     name = "iron-runtime"
     ready = "/health"
     settings = (
@@ -81,23 +87,24 @@ class Iron(_Plain):
     def command(self, folder: Path, port: int, provider_port: int, *, streams: bool) -> list[str]:
         del streams
         policy = {**_POLICY, "upstreams": {"openai": f"http://127.0.0.1:{provider_port}/v1"}}
+        policy["safety"] = {**_SAFETY, "output": {**_OUTPUT, "pii": self.output_pii}}
         policy["audit"] = {"path": str(folder / "audit.jsonl")}
         (folder / "policy.yaml").write_text(json.dumps(policy, indent=1))  # JSON is YAML
         return [str(self.runtime), "--mode=router", f"--port={port}", "--policy", str(folder / "policy.yaml")]
 
 
+_OUTPUT = {"secrets": "redact", "injection": "flag"}
+_SAFETY: dict[str, object] = {
+    "input": {"pii": "tokenize", "secrets": "redact", "injection": "flag"},
+    "custom": [{"kind": "EMPLOYEE_ID", "pattern": r"E-\d{6}", "action": "redact"}],
+    "reveal": {"tools": ["send_email"]},
+}
 _POLICY: dict[str, object] = {
     "version": 1,
     "access": {
         "models": {"allow": ["gpt-*"], "deny": ["*-preview"]},
         "tools": {"deny": ["shell_*"]},
         "parameters": {"max_tokens": 4096, "choice_count": 4, "deny": ["logit_bias"]},
-    },
-    "safety": {
-        "input": {"pii": "tokenize", "secrets": "redact", "injection": "flag"},
-        "output": {"pii": "redact", "secrets": "redact", "injection": "flag"},
-        "custom": [{"kind": "EMPLOYEE_ID", "pattern": r"E-\d{6}", "action": "redact"}],
-        "reveal": {"tools": ["send_email"]},
     },
     "budgets": [
         {"scope": "run", "limit_usd": 1_000_000},

@@ -16,6 +16,8 @@ from visit import DIRECT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+FLAGGING = "flagging_"
+"""How the names of figures begin that were measured where personal data in replies is flagged and not redacted."""
 _FULL = 0.9
 """From which share on a core counts as full; below it, something else held the contender back."""
 IRON, LITELLM, PORTKEY, NGINX = "iron-runtime", "LiteLLM proxy", "Portkey gateway", "nginx proxy_pass"
@@ -43,7 +45,9 @@ class Found:
     def added(self, name: str, figure: str) -> float | None:
         """Return the median over the runs of what *name* adds to the direct call of the same run."""
         pairs = zip(self.runs.get(name, []), self.runs.get(DIRECT, []), strict=False)
-        values = [run[figure] - direct[figure] for run, direct in pairs]
+        values = [
+            run[figure] - direct[figure.removeprefix(FLAGGING)] for run, direct in pairs if figure in run
+        ]
         return statistics.median(values) if values else None
 
 
@@ -81,6 +85,11 @@ def _added(found: Found) -> Iterator[Row]:
         ("added to a call at one connection, p50", "p50_1_ms", 0.5),
         ("added to the first event of a paced stream, p50", "paced_event_p50_ms", 1),
         ("added to the text of the first token of a paced stream, p50", "paced_first_p50_ms", 1),
+        (
+            "the same, personal data in replies flagged and not redacted",
+            f"{FLAGGING}paced_first_p50_ms",
+            1,
+        ),
         ("added to the text of the first token of an unpaced stream, p50", "unpaced_first_p50_ms", 1),
         ("added between tokens of a paced stream, mean", "paced_gap_mean_ms", 0.1),
         ("added between tokens of an unpaced stream, mean", "unpaced_gap_mean_ms", 0.1),

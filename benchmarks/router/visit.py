@@ -78,7 +78,17 @@ def visit(contender: Contender, ports: Providers, cores: Cores, plan: Plan) -> d
         figures["loaded_mb"] = server.resident_mb()
     with started(contender, ports.streams, cores, streams=True) as (server, _):
         figures |= _streamed(server.port, contender.headers(ports.streams), plan)
+    if isinstance(contender, Iron):
+        figures |= _flagging(contender, ports, cores, plan)
     return figures
+
+
+def _flagging(contender: Iron, ports: Providers, cores: Cores, plan: Plan) -> dict[str, float]:
+    """Return what streams take where personal data in replies is flagged and not redacted, so that no word waits."""
+    flagging = Iron(contender.runtime, output_pii="flag")
+    with started(flagging, ports.streams, cores, streams=True) as (server, _):
+        figures = _streamed(server.port, flagging.headers(ports.streams), plan)
+    return {f"flagging_{name}": value for name, value in figures.items()}
 
 
 def visit_direct(ports: Providers, plan: Plan) -> dict[str, float]:

@@ -12,7 +12,7 @@ from iron_adapters.cli.quick_start import without_collector
 __all__ = ["main"]
 
 _CLI = {"typer", "rich", "click"}
-_ROUTER = {"uvicorn", "starlette", "httptools", "pyreqwest"}
+_ROUTER = {"uvicorn", "httptools", "pyreqwest", "aiohappyeyeballs"}
 
 
 def main() -> None:

@@ -6,8 +6,10 @@ of their own. Redirects are never followed, because they would carry the key and
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
+import time
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
@@ -27,7 +29,7 @@ except ModuleNotFoundError as error:
     raise ImportError('completion() needs pyreqwest: pip install "iron-adapters[completion]"') from error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
 
     from pyreqwest.client import Client, SyncClient
 
@@ -38,6 +40,7 @@ Builder = TypeVar("Builder", bound=BaseClientBuilder)
 SILENCE_SECONDS = 600.0
 """How long a provider may send nothing: what the SDKs of OpenAI and Anthropic wait."""
 _CONNECT_SECONDS = 10.0
+_LAST_WORDS_SECONDS = 0.02
 
 
 def sync_client() -> SyncClient:
@@ -54,14 +57,33 @@ def async_client() -> Client:
 def _sync_client(pid: int) -> SyncClient:
     with _saying_what_a_fork_costs(pid):
         client = _set_up(SyncClientBuilder()).build()
-    atexit.register(client.close)  # its threads would meet an interpreter that is going away
+    atexit.register(_close, client, pid)
     return client
 
 
 @lru_cache(maxsize=1)
 def _async_client(pid: int) -> Client:
     with _saying_what_a_fork_costs(pid):
-        return _set_up(ClientBuilder()).build()
+        client = _set_up(ClientBuilder()).build()
+    atexit.register(_close, client, pid)
+    return client
+
+
+def _close(client: Client | SyncClient, pid: int) -> None:
+    """Close *client* as the process *pid* ends: its threads would meet an interpreter that is going away.
+
+    A fork of that process has the client and not its threads.
+    """
+    if os.getpid() != pid:
+        return
+    closing = client.close()
+    if closing is not None:
+        asyncio.run(_awaited(closing))
+    time.sleep(_LAST_WORDS_SECONDS)  # a thread that has just answered still wants the interpreter's lock once
+
+
+async def _awaited(closing: Awaitable[None]) -> None:
+    await closing
 
 
 def _set_up(builder: Builder) -> Builder:

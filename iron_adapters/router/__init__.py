@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LlmRouter"]
 
-_NEEDS = frozenset(("pyreqwest", "starlette", "uvicorn", "httptools"))
+_NEEDS = frozenset(("pyreqwest", "uvicorn", "httptools", "aiohappyeyeballs"))
 
 
 def __getattr__(name: str) -> Any:

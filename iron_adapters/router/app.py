@@ -12,10 +12,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.routing import Route
+import orjson
 
+from iron_adapters.router.asgi import live
 from iron_adapters.router.bodies import HungUp, read_body
 from iron_adapters.router.callers import Callers
 from iron_adapters.router.calls import Ask, Calls
@@ -24,7 +23,7 @@ from iron_adapters.router.listing import AskModels, Listing
 from iron_adapters.router.paths import Paths, dialect_of
 from iron_adapters.router.problems import NotServed, answer_to
 from iron_adapters.router.protocol import REPLY
-from iron_adapters.router.reply import Reply
+from iron_adapters.router.reply import Answer, Reply
 from iron_adapters.router.run_pages import RUNS_PATH, answer_about
 from iron_adapters.router.runs import Runs, note_end
 from iron_adapters.router.sending import Patience
@@ -32,15 +31,12 @@ from iron_adapters.wire.codecs import ENDPOINTS
 from iron_policy.exceptions import GovernanceFailed, IronError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
     from contextlib import AbstractAsyncContextManager
-
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.types import Receive, Scope, Send
 
     from iron_adapters.providers import Dialect
     from iron_adapters.proxies import Proxy
+    from iron_adapters.router.asgi import Receive, Scope, Send
     from iron_adapters.router.calls import Lend
     from iron_adapters.router.doors import Doors
     from iron_adapters.router.keys import Keys
@@ -52,7 +48,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("iron.router")
 _ONCE: Final = frozenset((b"host", b"content-length", b"authorization", b"x-api-key", b"content-type"))
-_PAGES: Final = frozenset((b"/", b"/health"))
+_GREETING: Final = Answer(200, [(b"content-type", b"text/plain; charset=utf-8")], b"LlmRouter OK\n")
+_NOT_ASKED: Final = Answer(405, [(b"allow", b"GET, HEAD")], b"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +95,7 @@ class Setting:
 
 
 class Router:
-    """The application. It serves model calls itself and leaves its few pages to Starlette."""
+    """The application, as ASGI has it: model calls, and a few pages beside them."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
@@ -107,13 +104,12 @@ class Router:
         self._paths = Paths(upstream.name for upstream in setting.upstreams)
         self._calls: Calls | None = None
         self._listing: Listing | None = None
-        routes = [Route("/", _greet, methods=["GET"]), Route("/health", self._health, methods=["GET"])]
-        self._pages = Starlette(routes=routes, lifespan=self._life)
+        self._pages: dict[bytes, Callable[[], Answer]] = {b"/": lambda: _GREETING, b"/health": self._health}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; nothing that goes wrong with it leaves here."""
         if scope["type"] != "http":
-            await self._pages(scope, receive, send)
+            await live(self._life(), receive, send)
             return
         reply = scope[REPLY] = Reply(send)
         began = time.perf_counter()
@@ -122,9 +118,9 @@ class Router:
         place = self._paths.call(raw_path)
         try:
             headers = _headers(scope)
-            if raw_path in _PAGES:
+            if (page := self._pages.get(raw_path)) is not None:
                 self._setting.doors.check_origin(headers)
-                await self._pages(scope, receive, reply.pass_on)
+                await reply.whole(page() if scope["method"] in {"GET", "HEAD"} else _NOT_ASKED)
             else:
                 await self._meet(scope, receive, reply, headers, place=place)
         except IronError as error:
@@ -191,7 +187,7 @@ class Router:
         await reply.whole(await self._listing.answer(ask))
 
     @asynccontextmanager
-    async def _life(self, _app: Starlette) -> AsyncIterator[None]:
+    async def _life(self) -> AsyncIterator[None]:
         """Open what outlives a request, and close it when the last one has ended."""
         setting = self._setting
         async with AsyncExitStack() as stack:
@@ -206,11 +202,12 @@ class Router:
             yield
             self._calls = self._listing = None
 
-    async def _health(self, _request: Request) -> Response:
+    def _health(self) -> Answer:
         """Tell whether calls can be served: healthy is one that has a key for some upstream."""
         setting = self._setting
         ready = any(setting.keys.has(upstream) for upstream in setting.upstreams)
-        return JSONResponse({"status": "healthy" if ready else "no provider key"}, 200 if ready else 503)
+        told = {"status": "healthy" if ready else "no provider key"}
+        return Answer(200 if ready else 503, [(b"content-type", b"application/json")], orjson.dumps(told))
 
 
 def _no_such_path(raw_path: bytes) -> str:
@@ -221,15 +218,14 @@ def _no_such_path(raw_path: bytes) -> str:
     return f"this router does not serve this path. It serves {served} and /v1/models"
 
 
-async def _greet(_request: Request) -> Response:
-    return PlainTextResponse("LlmRouter OK\n")
-
-
 async def _tell(reply: Reply, error: IronError, dialect: Dialect) -> None:
     """Answer with *error*; where a reply has begun, break it off, so that nobody takes it for whole."""
     if reply.begun:
         raise ConnectionAbortedError
-    await reply.whole(answer_to(error, dialect))
+    answer = answer_to(error, dialect)
+    if reply.call_id is not None:
+        answer.headers.append((b"x-iron-call-id", reply.call_id.encode()))
+    await reply.whole(answer)
 
 
 def _headers(scope: Scope) -> dict[str, str]:
@@ -260,7 +256,9 @@ def _refuse_form(method: str, headers: dict[str, str]) -> None:
         raise NotServed(405, "method_not_allowed", "this path takes POST")
     if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
         raise NotServed(400, "bad_transfer_encoding", "transfer-encoding: send chunked, or a content-length")
-    content_type, _, parameters = headers.get("content-type", "").lower().partition(";")
+    if (kind := headers.get("content-type", "")) == "application/json":
+        return
+    content_type, _, parameters = kind.lower().partition(";")
     if content_type.strip() != "application/json":
         raise NotServed(415, "unsupported_media_type", "send content-type: application/json")
     if "charset" in parameters and parameters.replace('"', "").strip() != "charset=utf-8":

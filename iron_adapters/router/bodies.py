@@ -11,18 +11,18 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
+from iron_adapters.router.codings import GZIP_WINDOW, TooLarge, UnknownCoding, decoder
 from iron_adapters.router.problems import NotServed
+from iron_adapters.router.turn import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from starlette.types import Receive
+    from iron_adapters.router.asgi import Receive
 
 SLOWEST_BYTES_PER_SECOND: Final = 1024
 """A body may come as slowly as this, once its first seconds are over; the slowest modem was quicker."""
 _WORTH_COMPRESSING: Final = 32 * 1024
-_GZIP_WINDOW: Final = 31
-_ZLIB_WINDOW: Final = 15
 _FAST: Final = 1
 _NEVER: Final = re.compile(r"q=0(?:\.0*)?")
 
@@ -43,12 +43,27 @@ async def read_body(
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length) > most_bytes:
         raise _too_large(most_bytes)
+    body = _here_already(receive)
+    if body is None:
+        body = await _awaited(receive, most_bytes, idle_seconds)
+    coding = headers.get("content-encoding")
+    return body if coding is None else _decoded(body, coding, most_bytes)
+
+
+def _here_already(receive: Receive) -> bytes | None:
+    """Return the body where nothing has to be awaited, as with nearly all: neither a timer nor a message is made."""
+    turn = getattr(receive, "__self__", None)
+    return turn.whole_body() if isinstance(turn, Turn) else None
+
+
+async def _awaited(receive: Receive, most_bytes: int, idle_seconds: float) -> bytes:
     try:
         async with asyncio.timeout(idle_seconds) as patience:
             message = await receive()
-            body: bytes = _part(message)
+            body = _part(message)
             if message.get("more_body"):
                 body = await _rest(body, receive, most_bytes, idle_seconds, patience)
+            return body
     except TimeoutError:
         raise NotServed(
             408,
@@ -56,8 +71,6 @@ async def read_body(
             f"the body came too slowly: {idle_seconds:g} seconds without any of it, or less than "
             f"{SLOWEST_BYTES_PER_SECOND} bytes in a second",
         ) from None
-    coding = headers.get("content-encoding")
-    return body if coding is None else _decoded(body, coding, most_bytes)
 
 
 async def _rest(
@@ -86,96 +99,32 @@ def _part(message: Any) -> bytes:
 
 
 def _decoded(body: bytes, coding: str, most_bytes: int) -> bytes:
+    try:
+        undoing = decoder(coding)
+        if undoing is None:
+            return body
+        decoded = undoing.feed(body, most_bytes)
+    except UnknownCoding as error:
+        raise NotServed(415, "unsupported_encoding", str(error)) from None
+    except TooLarge:
+        raise _too_large(most_bytes) from None
+    except ValueError as error:
+        raise _not_coded(coding) from error
+    if not undoing.is_whole():
+        raise _not_coded(coding)
+    return decoded
+
+
+def _not_coded(coding: str) -> NotServed:
     name = coding.strip().lower()
-    if name in {"", "identity"}:
-        return body
-    decode = _DECODERS.get(name)
-    if decode is None:
-        raise NotServed(
-            415,
-            "unsupported_encoding",
-            f"content-encoding: {name[:40]!r} is not known here; send gzip, deflate, zstd or br, or no coding",
-        )
-    try:
-        return decode(body, most_bytes)
-    except (zlib.error, ValueError, EOFError) as error:
-        raise NotServed(400, "bad_encoding", f"the body is not what content-encoding says: {name}") from error
-
-
-def _inflate(body: bytes, most_bytes: int) -> bytes:
-    for window in (_ZLIB_WINDOW, -_ZLIB_WINDOW):  # RFC 9110 means zlib; some clients send raw deflate
-        try:
-            return _unzip(body, most_bytes, window)
-        except zlib.error:
-            continue
-    raise ValueError("not deflate")
-
-
-def _gunzip(body: bytes, most_bytes: int) -> bytes:
-    return _unzip(body, most_bytes, _GZIP_WINDOW)
-
-
-def _unzip(body: bytes, most_bytes: int, window: int) -> bytes:
-    decoder = zlib.decompressobj(window)
-    whole = decoder.decompress(body, most_bytes + 1)
-    if len(whole) > most_bytes:
-        raise _too_large(most_bytes)
-    if not decoder.eof or decoder.unused_data:
-        raise ValueError("cut short, or something follows it")
-    return whole
-
-
-def _unbrotli(body: bytes, most_bytes: int) -> bytes:
-    brotli = _extra("brotli")
-    decoder = brotli.Decompressor()
-    try:
-        whole: bytes = decoder.process(body, output_buffer_limit=most_bytes + 1)
-    except brotli.error as error:
-        raise ValueError("not brotli") from error
-    if len(whole) > most_bytes:
-        raise _too_large(most_bytes)
-    if not decoder.is_finished():
-        raise ValueError("cut short")
-    return whole
-
-
-def _unzstd(body: bytes, most_bytes: int) -> bytes:
-    zstandard = _extra("zstandard")
-    try:
-        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
-            body, read_across_frames=True
-        ) as reader:
-            whole: bytes = reader.read(most_bytes + 1)
-    except zstandard.ZstdError as error:
-        raise ValueError("not zstd") from error
-    if len(whole) > most_bytes:
-        raise _too_large(most_bytes)
-    return whole
-
-
-def _extra(name: str) -> Any:
-    try:
-        return __import__(name)
-    except ImportError:
-        raise NotServed(
-            415, "unsupported_encoding", f'{name} is missing here: pip install "iron-adapters[compression]"'
-        ) from None
-
-
-_DECODERS: Final[Mapping[str, Callable[[bytes, int], bytes]]] = {
-    "gzip": _gunzip,
-    "x-gzip": _gunzip,
-    "deflate": _inflate,
-    "br": _unbrotli,
-    "zstd": _unzstd,
-}
+    return NotServed(400, "bad_encoding", f"the body is not what content-encoding says: {name}")
 
 
 def compressed(body: bytes, accepted: str | None) -> bytes | None:
     """Return *body* in gzip where that is worth it and the caller takes it, else ``None``."""
     if accepted is None or len(body) < _WORTH_COMPRESSING or not _takes_gzip(accepted):
         return None
-    encoder = zlib.compressobj(_FAST, zlib.DEFLATED, _GZIP_WINDOW)
+    encoder = zlib.compressobj(_FAST, zlib.DEFLATED, GZIP_WINDOW)
     return encoder.compress(body) + encoder.flush()
 
 

@@ -7,25 +7,22 @@ codecs and translations know.
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from pyreqwest.exceptions import PyreqwestError
-
-from iron_adapters.client_faults import was_sent
 from iron_adapters.exchange import Exchange
 from iron_adapters.providers import ProviderMismatch
 from iron_adapters.router.bodies import compressed
+from iron_adapters.router.faults import ProviderFault
 from iron_adapters.router.headers import back, towards, without_key
 from iron_adapters.router.paths import CHAT, MESSAGES
 from iron_adapters.router.problems import last_event
 from iron_adapters.router.reply import Answer
 from iron_adapters.router.sending import (
-    chunks,
     is_event_stream,
     problem_of,
     read_whole,
     refuse_redirect,
-    request_to,
     unreadable,
 )
 from iron_adapters.run_header import ORIGIN_HEADER
@@ -35,10 +32,8 @@ from iron_policy.exceptions import BudgetExceeded, IronError, WireError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-    from pyreqwest.response import Response
-
     from iron_adapters.exchange import StreamExchange
-    from iron_adapters.router.connections import Connections
+    from iron_adapters.router.connections import Connections, ProviderReply
     from iron_adapters.router.keys import Access, Keys
     from iron_adapters.router.paths import Place
     from iron_adapters.router.reply import Reply
@@ -112,9 +107,9 @@ class Calls:
         reply.read_on_seconds = self.patience.after_hang_up(stream=plan.wire.request.stream)
         try:
             await _Sending(self, ask, plan, exchange, reply).send(access)
-        except PyreqwestError as error:
-            exchange.broke(error, sent=was_sent(error))
-            raise problem_of(error) from None
+        except ProviderFault as fault:
+            exchange.broke(fault, sent=fault.sent)
+            raise problem_of(fault) from None
         except WireError as error:  # the request was read before, so this is about the reply
             exchange.broke(error, sent=True)
             raise unreadable(error) from None
@@ -175,13 +170,13 @@ class _Sending:
         headers = towards(access.upstream, access.key, self._ask.headers, extra)
         other = None
         client = self._calls.connections.to(access.upstream)
-        async with request_to(client, "POST", url, headers, exchange.body) as response:
+        async with client.request("POST", url, headers, exchange.body) as response:
             if response.status == _UNAUTHORIZED and (other := await self._another(access)):
                 pass
             elif is_event_stream(response):
                 await self._pass_on(response)
             else:
-                self._refuse_redirect(response)
+                self._refuse_redirect(response.status)
                 body = await read_whole(response, self._calls.patience.most_reply_bytes)
                 await self._answer(response, without_key(body, access.key))
         if other:
@@ -199,14 +194,14 @@ class _Sending:
             _log.warning("%r refuses the router's own key (401): renew it", upstream.name)
         return None
 
-    def _refuse_redirect(self, response: Response) -> None:
+    def _refuse_redirect(self, status: int) -> None:
         try:
-            refuse_redirect(response)
+            refuse_redirect(status)
         except IronError as error:
             self._exchange.broke(error, sent=False)
             raise
 
-    async def _answer(self, response: Response, body: bytes) -> None:
+    async def _answer(self, response: ProviderReply, body: bytes) -> None:
         """Review a whole reply and hand it on."""
         status = response.status
         seen = self._exchange.reply(status, body)
@@ -221,7 +216,7 @@ class _Sending:
             headers.append((b"content-encoding", b"gzip"))
         await self._reply.whole(Answer(status, headers, seen))
 
-    async def _pass_on(self, response: Response) -> None:
+    async def _pass_on(self, response: ProviderReply) -> None:
         """Review a stream and hand it on, piece by piece."""
         stream = self._exchange.stream(in_blocks=self._plan.translated is not None)
         pieces = self._pieces(response, stream)
@@ -229,17 +224,17 @@ class _Sending:
         try:
             async for piece in pieces:
                 await self._reply.piece(piece)
-        except IronError as error:
-            place, told = self._ask.place, unreadable(error) if isinstance(error, WireError) else error
-            await self._reply.piece(last_event(told, place.dialect, place.endpoint))
+        except (IronError, ProviderFault) as error:
+            place = self._ask.place
+            await self._reply.piece(last_event(_told(error), place.dialect, place.endpoint))
         finally:
             stream.close()
         await self._reply.end()
 
-    async def _pieces(self, response: Response, stream: StreamExchange) -> AsyncIterator[bytes]:
+    async def _pieces(self, response: ProviderReply, stream: StreamExchange) -> AsyncIterator[bytes]:
         """Yield what the caller gets of a stream."""
         back_again = None if self._plan.translated is None else self._plan.translated.stream()
-        async for chunk in chunks(response):
+        while chunk := await response.read():
             piece = stream.feed(chunk)
             if piece and back_again is not None:
                 piece = back_again.feed(piece)
@@ -253,8 +248,8 @@ class _Sending:
         if rest:
             yield rest
 
-    def _headers_back(self, response: Response) -> list[tuple[bytes, bytes]]:
-        headers = back(response.headers.items(), self._key)
+    def _headers_back(self, response: ProviderReply) -> list[tuple[bytes, bytes]]:
+        headers = back(response.headers, self._key)
         if self._plan.translated is not None:
             headers = [
                 (_REQUEST_ID_HERE.get((self._ask.place.dialect, name), name), value)
@@ -263,6 +258,14 @@ class _Sending:
         return [*headers, (b"x-iron-call-id", self._exchange.call.id.encode())]
 
 
+def _told(error: IronError | ProviderFault) -> IronError:
+    """Return what *error* means to a caller in the middle of a stream."""
+    if isinstance(error, ProviderFault):
+        return problem_of(error)
+    return unreadable(error) if isinstance(error, WireError) else error
+
+
+@cache
 def _codec(endpoint: str) -> Codec:
     codec = codec_for("POST", endpoint)
     if not isinstance(codec, Codec):

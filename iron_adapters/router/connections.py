@@ -1,36 +1,55 @@
-"""Connections to providers: the version of HTTP, whose certificates are trusted, and the proxy in between.
+"""Connections to providers: which client a call takes.
 
-Owns how the clients are set up. HTTP/1.1 is the rule, as with the providers' SDKs: over HTTP/2 all calls share one
-connection, and those above the server's limit of streams (often 100) wait in silence until another ends.
+HTTP/1.1 is the rule, as with the providers' SDKs: over HTTP/2 all calls share one connection, and those above the
+server's limit of streams (often 100) wait in silence until another ends.
 """
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-from pyreqwest.client import ClientBuilder
-
-from iron_adapters.proxies import with_proxy
+from iron_adapters.router.http1 import Http1Client, Pool
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
-
-    from pyreqwest.client import Client
 
     from iron_adapters.proxies import Proxy
     from iron_adapters.router.sending import Patience
     from iron_adapters.router.upstreams import Upstream, Upstreams
 
-_IDLE: Final = timedelta(seconds=4)
-"""How long an idle HTTP/1.1 connection is used again. uvicorn's and Node's servers close theirs after 5 seconds, and a
-call that meets the end on its way is lost, and may be billed; httpx, under the SDKs, waits 5 seconds too."""
-_STREAM_WINDOW: Final = 256 * 1024
-_CONNECTION_WINDOW: Final = 64 * 1024 * 1024
-"""Wide enough for every stream of a connection, so that callers who do not read hold up nobody else's."""
-_PING: Final = timedelta(seconds=30)
-_PONG: Final = timedelta(seconds=20)
+
+class ProviderReply(Protocol):
+    """What a provider answers, as both clients hand it out."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    """Names in lower case."""
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first value of the header *name*, which is written in lower case."""
+
+    async def read(self) -> bytes:
+        """Return what has come of the body, decoded, as soon as there is some; nothing at its end.
+
+        Raises:
+            ProviderFault: it broke.
+        """
+
+
+class Client(Protocol):
+    """Sends requests to providers."""
+
+    def request(
+        self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes
+    ) -> AbstractAsyncContextManager[ProviderReply]:
+        """Return a request, to be entered with ``async with``: leaving it early stops the provider.
+
+        Raises:
+            ProviderFault: it cannot be written.
+        """
 
 
 class Connections:
@@ -42,12 +61,22 @@ class Connections:
         self._stack = AsyncExitStack()
         self._http1: Client
         self._http2: Client
+        self._proxied: Client | None = None
 
     async def __aenter__(self) -> Self:
         """Open the clients that are needed."""
-        self._http1 = await self._stack.enter_async_context(self._builder().pool_idle_timeout(_IDLE).build())
+        patience = self._patience
+        pool = Pool(
+            connect_seconds=patience.connect_seconds,
+            read_seconds=patience.read_seconds,
+            most=patience.connections,
+        )
+        self._stack.callback(pool.close)
+        self._http1 = Http1Client(pool)
+        if self._proxy is not None:
+            self._proxied = await self._compiled(http2=False)
         if self._needs_http2:
-            self._http2 = await self._stack.enter_async_context(_with_http2(self._builder()).build())
+            self._http2 = await self._compiled(http2=True)
         return self
 
     async def __aexit__(
@@ -58,31 +87,15 @@ class Connections:
 
     def to(self, upstream: Upstream) -> Client:
         """Return the client for calls to *upstream*."""
-        return self._http2 if upstream.http2 else self._http1
+        if upstream.http2:
+            return self._http2
+        if self._proxied is not None and upstream.base_url.startswith("https:"):
+            return self._proxied  # which knows whom the proxy is not for
+        return self._http1
 
-    def _builder(self) -> ClientBuilder:
-        patience = self._patience
-        builder = (
-            ClientBuilder()
-            .follow_redirects(False)
-            .error_for_status(False)
-            .default_cookie_store(False)
-            .referer(False)
-            .tcp_nodelay(True)
-            .connect_timeout(timedelta(seconds=patience.connect_seconds))
-            .pool_timeout(timedelta(seconds=patience.connect_seconds))
-            .read_timeout(timedelta(seconds=patience.read_seconds))
-            .max_connections(patience.connections)
-        )
-        return with_proxy(builder, self._proxy)
+    async def _compiled(self, *, http2: bool) -> Client:
+        from iron_adapters.router.compiled import CompiledClient, builder, with_http2
 
-
-def _with_http2(builder: ClientBuilder) -> ClientBuilder:
-    """Let *builder* offer HTTP/2, and find out about a connection that has died unseen: all calls would wait on it."""
-    return (
-        builder.http2(True)
-        .http2_initial_stream_window_size(_STREAM_WINDOW)
-        .http2_initial_connection_window_size(_CONNECTION_WINDOW)
-        .http2_keep_alive_interval(_PING)
-        .http2_keep_alive_timeout(_PONG)
-    )
+        built = builder(self._patience, self._proxy)
+        client = (with_http2(built) if http2 else built).build()
+        return CompiledClient(await self._stack.enter_async_context(client))

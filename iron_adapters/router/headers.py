@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from iron_adapters.router.upstreams import Upstream
 
@@ -58,6 +58,8 @@ _STAY_BACK: Final = _HOP_BY_HOP | {
     "alt-svc",
     "strict-transport-security",
 }
+_OF_THE_CONNECTION: Final = frozenset((b"keep-alive", b"close"))
+"""What nearly every Connection header says, and what names no header that would pass."""
 _SHORTEST_KEY: Final = 16
 _KEY_WAS_HERE: Final = b"[the router's key]"
 _ANTHROPIC_VERSION: Final = "2023-06-01"
@@ -100,18 +102,19 @@ def _is_azure(base_url: str) -> bool:
     return (urlsplit(base_url).hostname or "").endswith(_AZURE)
 
 
-def back(headers: Iterable[tuple[str, str]], key: str | None = None) -> list[tuple[bytes, bytes]]:
+def back(headers: Sequence[tuple[bytes, bytes]], key: str | None = None) -> list[tuple[bytes, bytes]]:
     """Return the provider's headers that the caller gets, without the *key* that it was called with.
 
     A provider's word on who may read a reply from a browser does not hold for a local port.
     """
-    pairs = list(headers)
-    hop_by_hop = _named_by([value for name, value in pairs if name == "connection"])
-    return [
-        (name.encode("latin-1"), without_key(value.encode("latin-1", "replace"), key))
-        for name, value in pairs
-        if _passes_back(name) and name not in hop_by_hop
-    ]
+    passed = [pair for pair in headers if _passes_back(pair[0])]
+    for name, value in headers:
+        if name == b"connection" and value.lower() not in _OF_THE_CONNECTION:
+            hop_by_hop = _named_by([value.decode("latin-1")])
+            passed = [pair for pair in passed if pair[0].decode("latin-1") not in hop_by_hop]
+    if key is not None and key.encode() in b"\n".join([value for _, value in passed]):
+        passed = [(name, without_key(value, key)) for name, value in passed]
+    return passed
 
 
 def without_key(told: bytes, key: str | None) -> bytes:
@@ -124,14 +127,14 @@ def without_key(told: bytes, key: str | None) -> bytes:
     return told.replace(raw, _KEY_WAS_HERE)
 
 
-def _named_by(connection: list[str]) -> set[str]:
+def _named_by(connection: Iterable[str]) -> set[str]:
     """Return the names in Connection headers: what they stand for ends with this connection."""
     return {name.strip().lower() for value in connection for name in value.split(",")}
 
 
 @lru_cache(maxsize=256)  # bounded: names come from outside, and may be as long as a head
-def _passes_back(name: str) -> bool:
-    name = name.lower()
+def _passes_back(raw_name: bytes) -> bool:
+    name = raw_name.decode("latin-1")
     return name not in _STAY_BACK and not name.startswith("access-control-")
 
 

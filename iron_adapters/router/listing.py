@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import orjson
-from pyreqwest.exceptions import PyreqwestError
 
+from iron_adapters.router.faults import ProviderFault
 from iron_adapters.router.headers import back, towards, without_key
 from iron_adapters.router.problems import NotServed
 from iron_adapters.router.reply import Answer
-from iron_adapters.router.sending import problem_of, read_whole, refuse_redirect, request_to
+from iron_adapters.router.sending import problem_of, read_whole, refuse_redirect
 from iron_policy.exceptions import IronError, UpstreamError
 
 if TYPE_CHECKING:
@@ -116,12 +116,12 @@ class Listing:
         url = at.url(path, ask.model, query)
         try:
             client = self._connections.to(at)
-            async with request_to(client, "GET", url, towards(at, key, headers), b"") as response:
-                refuse_redirect(response)
+            async with client.request("GET", url, towards(at, key, headers), b"") as response:
+                refuse_redirect(response.status)
                 body = await read_whole(response, _MOST_BYTES)
-                return Answer(response.status, back(response.headers.items(), key), without_key(body, key))
-        except PyreqwestError as error:
-            raise problem_of(error) from None
+                return Answer(response.status, back(response.headers, key), without_key(body, key))
+        except ProviderFault as fault:
+            raise problem_of(fault) from None
 
 
 def _why(found: Sequence[object]) -> IronError:

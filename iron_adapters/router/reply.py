@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Send
+    from iron_adapters.router.asgi import Send
 
 
 class Answer(NamedTuple):
@@ -50,13 +50,6 @@ class Reply:
     async def piece(self, data: bytes) -> None:
         """Send a part of a stream."""
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
-
-    async def pass_on(self, message: Message) -> None:
-        """Send what another application says, and note how it began."""
-        if message["type"] == "http.response.start":
-            self.begun = True
-            self.status = message["status"]
-        await self._send(message)
 
     async def end(self) -> None:
         """End a stream."""

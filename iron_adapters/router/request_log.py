@@ -15,8 +15,7 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from starlette.types import Scope
-
+    from iron_adapters.router.asgi import Scope
     from iron_adapters.router.reply import Reply
 
 _WORDS: Final = frozenset(

@@ -17,8 +17,7 @@ from iron_adapters.router.reply import Answer
 from iron_adapters.router.runs import told
 
 if TYPE_CHECKING:
-    from starlette.types import Scope
-
+    from iron_adapters.router.asgi import Scope
     from iron_adapters.router.runs import Runs
 
 RUNS_PATH: Final = b"/iron/v1/runs/"

@@ -15,7 +15,7 @@ from iron_adapters.router.protocol import GuardedProtocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from starlette.types import ASGIApp
+    from iron_adapters.router.asgi import Application
 
 KEEP_ALIVE_SECONDS: Final = 75
 """How long an idle connection is kept, as nginx does. Clients keep theirs for 5 to 60 seconds."""
@@ -23,7 +23,7 @@ GRACE_SECONDS: Final = 30
 """How long calls under way may go on after the server was told to end."""
 
 
-def configuration(app: ASGIApp, *, grace_seconds: int = GRACE_SECONDS) -> uvicorn.Config:
+def configuration(app: Application, *, grace_seconds: int = GRACE_SECONDS) -> uvicorn.Config:
     """Return uvicorn's configuration for *app*."""
     return uvicorn.Config(
         app,

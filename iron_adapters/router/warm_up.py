@@ -26,4 +26,4 @@ def warm_up(engine: PolicyEngine) -> None:
 
 def warm_up_beside(engine: PolicyEngine) -> None:
     """Load them in a thread of its own, so that nobody waits for it."""
-    threading.Thread(target=warm_up, args=(engine,), name="iron-warm-up", daemon=True).start()
+    threading.Thread(target=warm_up, args=(engine,), name="iron-warm-up").start()

@@ -60,6 +60,18 @@ def router(policy, tmp_path):
         assert not [canary for canary in CANARIES if canary in each.output]
 
 
+@pytest.fixture(scope="module")
+def logging_router(_double_server, tmp_path_factory):
+    """Return a router that tells of each request, for tests that make one and read its line; it tells no secret."""
+    folder = tmp_path_factory.mktemp("logging")
+    path = folder / "own.yaml"
+    path.write_text(f"upstreams: {{my-gpu: {{base_url: '{_double_server.openai_url}'}}}}", encoding="utf-8")
+    started = RouterProcess("--log-json", "--policy", str(path), cwd=folder, OPENAI_API_KEY=OPENAI_KEY)
+    yield started
+    started.kill()
+    assert not [canary for canary in CANARIES if canary in started.output]
+
+
 @pytest.fixture
 def refused(policy, tmp_path):
     """Return a way to start a router that cannot be started: what it complains of."""
@@ -226,17 +238,14 @@ def test_the_line_of_a_refusal_has_the_call_of_its_record(router):
     ],
 )
 def test_the_line_tells_which_path_was_asked_for_and_no_word_that_the_caller_made_up(
-    asked, logged, router, double, tmp_path
+    asked, logged, logging_router
 ):
-    path = tmp_path / "own.yaml"
-    path.write_text(f"upstreams: {{my-gpu: {{base_url: '{double.openai_url}'}}}}", encoding="utf-8")
-    started = router("--log-json", "--policy", str(path), OPENAI_API_KEY=OPENAI_KEY)
-    connection = http.client.HTTPConnection("127.0.0.1", started.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", logging_router.port, timeout=30)
     with contextlib.closing(connection):
         connection.request("GET", asked)
         connection.getresponse().read()
 
-    assert started.line()["path"] == logged
+    assert logging_router.line()["path"] == logged
 
 
 def test_a_run_budget_is_shared_by_all_calls_that_name_no_run_and_the_banner_says_so(router):

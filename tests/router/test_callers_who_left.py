@@ -42,7 +42,7 @@ def calls_kept():
     """Return the tasks of calls that are still in memory, ended or not."""
     gc.collect()
     tasks = [each for each in gc.get_objects() if isinstance(each, asyncio.Task)]
-    return [task for task in tasks if "run_asgi" in repr(task.get_coro())]
+    return [task for task in tasks if "Turn.run" in repr(task.get_coro())]
 
 
 @pytest.mark.parametrize("stream", [False, True])

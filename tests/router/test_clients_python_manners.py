@@ -14,6 +14,7 @@ from clients import CLAUDE, GPT, anthropic_of, openai_of
 from comparing import plain
 from raw_http import Canary, answering
 
+from iron_adapters.router import LlmRouter
 from iron_adapters.testing import Fault, rate_limited, server_error, slow_start
 
 SOON = rate_limited(retry_after_seconds=0.01)
@@ -175,6 +176,18 @@ def test_anthropics_headers_pass_to_the_client(double, standing_router):
     assert raw.headers["request-id"] == reply._request_id
     assert raw.headers["anthropic-ratelimit-requests-remaining"] == "3999"
     assert raw.headers["x-iron-call-id"]
+
+
+def test_a_refusal_says_which_call_it_is_in_the_record(double):
+    policy = {"access": {"models": {"deny": [GPT]}}}
+    router = LlmRouter(
+        provider_key={"openai": "sk-test-router"}, upstreams={"openai": double.openai_url}, policy=policy
+    )
+    with router, openai_of(router) as client, pytest.raises(openai.PermissionDeniedError) as told:
+        client.chat.completions.create(model=GPT, messages=openai_calls.HELLO)
+
+    assert told.value.response.headers["x-iron-call-id"] == told.value.body["iron"]["call_id"]
+    assert len(double.requests) == 0
 
 
 def test_what_a_client_always_says_reaches_the_provider(double, standing_router):

@@ -21,6 +21,13 @@ PROC = pathlib.Path("/proc/self/fd")
 STREAM = {**ASK, "stream": True}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _earlier_tests_are_forgotten():
+    """Take what earlier tests have left out of the collector's sight: each test here asks it to go through everything."""
+    gc.collect()
+    gc.freeze()
+
+
 def files():
     return len(list(PROC.iterdir()))
 

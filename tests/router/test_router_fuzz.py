@@ -6,6 +6,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from iron_adapters.router import LlmRouter
 from iron_adapters.testing import ProviderDouble
@@ -143,13 +144,17 @@ def holds(status, content_type, body):
         json.loads(body)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(250), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(request=requests())
 def test_a_request_with_something_odd_in_it_is_answered_or_refused(request, ask):
     holds(*ask(*request))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     path=st.sampled_from([path for path, _ in PLACES]),
     body=st.binary(max_size=60) | JSON.map(lambda one: json.dumps(one).encode()),

@@ -1,6 +1,7 @@
 """The way to the provider: HTTP/1.1 and HTTP/2 over TLS, whose certificates are trusted, and which proxies see what."""
 
 import asyncio
+import gzip
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, closing
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from tls_provider import NAME, Authority, Proxy, TlsProvider
 from iron_adapters.proxies import proxy_in
 from iron_adapters.router import LlmRouter
 from iron_adapters.router.connections import Connections
-from iron_adapters.router.sending import Patience, request_to
+from iron_adapters.router.sending import Patience, read_whole
 from iron_adapters.router.upstreams import Upstream, Upstreams
 from iron_adapters.testing import ProviderDouble, stalled
 
@@ -170,15 +171,37 @@ async def test_streams_that_nobody_reads_hold_up_no_other_on_their_connection(
         async with Connections(Patience(), Upstreams([upstream])) as connections, AsyncExitStack() as unread:
 
             def get(path):
-                return request_to(connections.to(upstream), "GET", upstream.url(path, "", ""), [], b"")
+                return connections.to(upstream).request("GET", upstream.url(path, "", ""), [], b"")
 
             for _ in range(3):
                 response = await unread.enter_async_context(get("/large"))
-                await response.body_reader.read_chunk()
+                await response.read()
             for _ in range(20):
                 async with asyncio.timeout(20), get("/small") as response:
-                    assert len(await response.bytes()) == 50_000
+                    assert len(await read_whole(response, 50_000)) == 50_000
         assert len(provider.connections) == 1
+
+
+async def beginning_with_nothing(scope, receive, send):
+    """Answer in gzip, first with a beginning that stands for no byte yet."""
+    await receive()
+    body = gzip.compress(b"hello")
+    head = [(b"content-encoding", b"gzip"), (b"content-type", b"text/plain")]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    for part in (body[:10], body[10:]):
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+        await asyncio.sleep(0)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def test_a_part_that_decodes_to_nothing_yet_is_not_the_end(authority, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    with closing(TlsProvider(beginning_with_nothing, certificate)) as provider:
+        upstream = Upstream(name="u", base_url=provider.url(), dialect="openai", http2=True)
+        async with Connections(Patience(), Upstreams([upstream])) as connections, asyncio.timeout(20):
+            client, url = connections.to(upstream), upstream.url("/x", "", "")
+            async with client.request("GET", url, [], b"") as response:
+                assert await read_whole(response, 100) == b"hello"
 
 
 # -- certificates --------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import socket
+import ssl
 import threading
 
 import trustme
@@ -54,8 +55,13 @@ class TlsProvider:
         self._thread.start()
 
     def _run(self, config):
+        self._loop.set_exception_handler(_report)
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(serve(self._watched, config, shutdown_trigger=self._end.wait))
+            try:
+                runner.run(serve(self._watched, config, shutdown_trigger=self._end.wait))
+            except ssl.SSLError as error:
+                if not _crossed_the_close(error):
+                    raise
 
     async def _watched(self, scope, receive, send):
         if scope["type"] == "lifespan":
@@ -88,6 +94,21 @@ class TlsProvider:
     def close(self):
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()
+
+
+def _crossed_the_close(error):
+    """Tell whether a client wrote on while the server closed its connection.
+
+    A side that closes cannot know what is under way to it, so this is no fault of either; OpenSSL makes an error of it
+    all the same. hypercorn waits for each connection's end and expects every other way in which a client can leave, but
+    not this one: the error would go on to its event loop, and where the whole server closes, end its thread.
+    """
+    return isinstance(error, ssl.SSLError) and error.reason == "APPLICATION_DATA_AFTER_CLOSE_NOTIFY"
+
+
+def _report(loop, context):
+    if not _crossed_the_close(context.get("exception")):
+        loop.default_exception_handler(context)
 
 
 async def _live(receive, send):

@@ -8,6 +8,7 @@ from claude_replies import any_message, sse, streamed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
+from thorough import examples
 
 from iron_adapters.wire.translation import chat_to_messages
 from iron_adapters.wire.translation.chat_fields import _NEUTRAL, PASSED
@@ -63,7 +64,7 @@ EVENTS = st.sampled_from(
 ONE = chat_to_messages(b'{"model":"claude-sonnet-4-5","messages":[{"role":"user","content":"hi"}]}')
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(document=REQUESTS)
 def test_any_document_is_translated_or_refused(document):
     try:
@@ -73,7 +74,7 @@ def test_any_document_is_translated_or_refused(document):
     assert json.loads(translated.body)["messages"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(body=st.binary(max_size=40))
 def test_any_bytes_are_refused(body):
     for act in (chat_to_messages, ONE.reply):
@@ -86,7 +87,7 @@ def test_any_bytes_are_refused(body):
     assert json.loads(said)["error"]["message"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(document=st.fixed_dictionaries({"type": st.just("message"), "content": st.lists(anything, max_size=3)}, optional={
     "id": anything, "model": anything, "usage": anything, "stop_reason": anything, "stop_details": anything,
 }) | anything)  # fmt: skip
@@ -98,7 +99,7 @@ def test_any_reply_is_translated_or_refused(document):
     ChatCompletion.model_validate_json(said)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(status=st.integers(400, 599), document=anything)
 def test_any_error_becomes_an_error(status, document):
     _, said = ONE.error(status, json.dumps({"type": "error", "error": document}).encode())
@@ -108,7 +109,7 @@ def test_any_error_becomes_an_error(status, document):
     assert isinstance(error["type"], str)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     found=st.lists(
         st.fixed_dictionaries(
@@ -127,7 +128,7 @@ def test_any_events_are_translated_or_refused(found):
     translator.finish()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(whole=any_message, data=st.data())
 def test_a_stream_with_a_broken_byte_is_translated_or_refused(whole, data):
     stream = bytearray(streamed(whole))

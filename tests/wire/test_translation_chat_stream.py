@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 from recorded import events, recordings
+from thorough import examples
 
 from iron_adapters.wire.translation import chat_to_messages
 from iron_policy.exceptions import WireError
@@ -256,7 +257,7 @@ def test_what_no_chunk_can_say_is_an_error(found):
         through(sse(found))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(whole=any_message, ask=st.sampled_from(ASKS), size=st.integers(1, 9), data=st.data())
 def test_streamed_and_joined_a_reply_is_the_one_that_comes_whole(whole, ask, size, data):
     stream = streamed(whole, size)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import Unchanged, feed_all
+from thorough import examples
 
 from iron_adapters.wire import PASS, codec_for
 from iron_policy.exceptions import WireError
@@ -139,7 +140,7 @@ odd = st.recursive(
 odd_object = st.dictionaries(st.sampled_from(KEYS), odd, min_size=1, max_size=8)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(odd_object, st.sampled_from(PATHS))
 def test_a_request_of_any_shape_is_read_or_refused_and_rewritten_in_place(document, path):
     body = json.dumps({"model": "m", **document}).encode()
@@ -153,7 +154,7 @@ def test_a_request_of_any_shape_is_read_or_refused_and_rewritten_in_place(docume
     assert set(again) >= set(document)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(odd_object, st.sampled_from(PATHS))
 def test_a_reply_of_any_shape_is_read_and_rewritten_in_place(document, path):
     body = json.dumps(document).encode()
@@ -163,7 +164,7 @@ def test_a_reply_of_any_shape_is_read_and_rewritten_in_place(document, path):
     assert set(json.loads(wire.body())) >= set(document)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(odd_object, max_size=5), st.sampled_from(STREAMING))
 def test_a_stream_of_any_events_passes_or_is_given_up(documents, path):
     codec = codec_for("POST", path)
