@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,19 +17,19 @@ class Tally:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts: dict[str | bytes, int] = {}
+        self._counts: defaultdict[str | bytes, int] = defaultdict(int)
 
     def count_one(self, name: str) -> int:
         """Add one to *name*; return what it is now."""
         with self._lock:
-            count = self._counts[name] = self._counts.get(name, 0) + 1
-            return count
+            self._counts[name] += 1
+            return self._counts[name]
 
     def count(self, *names: str | bytes) -> tuple[int, ...]:
         """Add one to each of *names*; return what each is now."""
         with self._lock:
             for name in names:
-                self._counts[name] = self._counts.get(name, 0) + 1
+                self._counts[name] += 1
             return tuple(self._counts[name] for name in names)
 
     def count_all(self, names: Iterable[str]) -> None:
@@ -39,8 +39,9 @@ class Tally:
     def add(self, amounts: Mapping[str, int]) -> None:
         """Add all *amounts* at once."""
         with self._lock:
+            counts = self._counts
             for name, amount in amounts.items():
-                self._counts[name] = self._counts.get(name, 0) + amount
+                counts[name] += amount
 
     def snapshot(self) -> dict[str | bytes, int]:
         """Return all counts as they are at one moment."""

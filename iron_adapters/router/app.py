@@ -31,7 +31,7 @@ from iron_adapters.wire.codecs import ENDPOINTS
 from iron_policy.exceptions import GovernanceFailed, IronError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from iron_adapters.providers import Dialect
@@ -234,8 +234,13 @@ def _headers(scope: Scope) -> dict[str, str]:
     Raises:
         NotServed: one that decides something is there twice, so that two readers could differ about it.
     """
+    pairs: Sequence[tuple[bytes, bytes]] = scope["headers"]
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+    return headers if len(headers) == len(pairs) else _merged(pairs)
+
+
+def _merged(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     headers: dict[str, str] = {}
-    pairs: Iterable[tuple[bytes, bytes]] = scope["headers"]
     for raw_name, raw_value in pairs:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         if name in headers:

@@ -72,7 +72,7 @@ class GuardedProtocol(asyncio.Protocol):
         # The request that is being parsed.
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head_bytes = self._body_bytes = self._trailer_bytes = 0
+        self._head_bytes = self._body_bytes = self._trailer_bytes = self._came_bytes = 0
         self._in_head = self._refused = self._expects_continue = False
         self._wish: bytes | None = None
         """The head of a request that wishes for another protocol, without the wish."""
@@ -129,7 +129,7 @@ class GuardedProtocol(asyncio.Protocol):
         """Parse what came, and see to it that a head ends some time and somewhere."""
         if self._refused:
             return
-        began_in_head, self._body_bytes = self._in_head, 0
+        began_in_head, self._body_bytes, self._came_bytes = self._in_head, 0, len(data)
         if self._rests:
             self._rests, self._deadline = False, inf
         self._parse(data)
@@ -234,8 +234,7 @@ class GuardedProtocol(asyncio.Protocol):
         if parser.should_upgrade():
             self._wish = self._head_without_wish(parser)
             return
-        size = len(self._url) + sum([len(name) + len(value) + _AROUND for name, value in self._headers])
-        if size > MOST_HEAD_BYTES:
+        if self._came_bytes + self._head_bytes > MOST_HEAD_BYTES < self._size_of_head():
             self._refuse(431)
         elif not self._url.startswith(_TARGETS) or b"#" in self._url:
             self._refuse(400)
@@ -271,6 +270,9 @@ class GuardedProtocol(asyncio.Protocol):
         self._parser = HttpRequestParser(self)
         # Else a request that says "connection: close" is none once more follows it, and is not answered.
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    def _size_of_head(self) -> int:
+        return len(self._url) + sum([len(name) + len(value) + _AROUND for name, value in self._headers])
 
     def _take(self, parser: HttpRequestParser) -> None:
         """Make a turn of the request whose head is whole; it waits for those before it."""

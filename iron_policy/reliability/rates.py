@@ -48,10 +48,12 @@ class _Window:
             self.total -= self.used.popleft().amount
 
     def add(self, now: float, amount: int) -> None:
-        if not self.used or now - self.used[-1].began > self._grain_seconds:
-            self.used.append(_Grain(now))
-        grain = self.used[-1]
-        grain.last = max(grain.last, now)
+        grain = self.used[-1] if self.used else None
+        if grain is None or now - grain.began > self._grain_seconds:
+            grain = _Grain(now)
+            self.used.append(grain)
+        elif now > grain.last:
+            grain.last = now
         grain.amount += amount
         self.total += amount
 

@@ -24,6 +24,7 @@ _COPIED: Final = 64 * 1024
 """A body up to this size goes with its head: a copy is cheaper than a second part."""
 _INTERIM: Final = range(100, 200)
 _LENGTHS: Final = frozenset((b"content-length", b"transfer-encoding"))
+"""Where a head has none of them, the end of the connection is the end of the body (RFC 9112, section 6.3)."""
 _NO_REPLY: Final = "the provider's reply is no HTTP/1.1"
 _LARGE: Final = f"the head of the provider's reply is larger than {MOST_HEAD_BYTES} bytes"
 
@@ -125,7 +126,7 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
             self.fail(ReplyFault(_NO_REPLY))
-        if self._unread > MOST_HEAD_BYTES:
+        if self._unread > MOST_HEAD_BYTES or self._head_bytes > MOST_HEAD_BYTES:
             self.fail(ReplyFault(_LARGE))  # the parser keeps a field until its end, if it has one
 
     def eof_received(self) -> None:
@@ -156,10 +157,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or a trailer, which nobody wants."""
         self._head_bytes += len(name) + len(value) + 4
-        if self._head_bytes > MOST_HEAD_BYTES:
-            self.fail(ReplyFault(_LARGE))
-        else:
-            self._headers.append((name.lower(), value))
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Hand the head over, unless another is to follow (RFC 9110, section 15.2)."""
@@ -167,11 +165,13 @@ class Connection(asyncio.Protocol):
         if self._reply is None or self._parser is None:
             return
         status = self._parser.get_status_code()
-        if status < _INTERIM.start:
+        if self._head_bytes > MOST_HEAD_BYTES:
+            self.fail(ReplyFault(_LARGE))
+        elif status < _INTERIM.start:
             self.fail(ReplyFault(_NO_REPLY))
         elif status not in _INTERIM:
-            self._is_endless = _is_endless(self._headers)
             self._reply.begin(status, self._headers)
+            self._is_endless = self._reply.has_none_of(_LENGTHS)
         self._headers = []
 
     def on_body(self, body: bytes) -> None:
@@ -195,8 +195,3 @@ class Connection(asyncio.Protocol):
         else:
             self.abort()
         reply.end()
-
-
-def _is_endless(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Tell whether the end of the connection is the end of the body (RFC 9112, section 6.3)."""
-    return _LENGTHS.isdisjoint([name for name, _ in headers])

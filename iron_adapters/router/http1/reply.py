@@ -37,6 +37,7 @@ class Reply:
         "_connection",
         "_decoder",
         "_fault",
+        "_first",
         "_is_whole",
         "_parts",
         "_waiter",
@@ -48,6 +49,8 @@ class Reply:
     def __init__(self, connection: Connection) -> None:
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
+        self._first: dict[bytes, bytes] = {}
+        """The first value of each header."""
         self._connection: Connection | None = connection
         self._parts: deque[bytes] = deque()
         self._waiting = 0
@@ -61,10 +64,11 @@ class Reply:
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of the header *name*, which is written in lower case."""
-        for each, value in self.headers:
-            if each == name:
-                return value
-        return None
+        return self._first.get(name)
+
+    def has_none_of(self, names: frozenset[bytes]) -> bool:
+        """Tell whether no header has one of *names*."""
+        return names.isdisjoint(self._first)
 
     async def wait_for_head(self) -> None:
         """Return once status and headers are there.
@@ -112,6 +116,7 @@ class Reply:
     def begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """Take the head."""
         self.headers, self.status = headers, status
+        self._first = dict(reversed(headers))
         self._wake()
 
     def add(self, data: bytes) -> bool:
