@@ -498,6 +498,23 @@ async def test_a_caller_who_leaves_before_the_head_closes_its_connection():
         await until(lambda: provider.left and not client.pool._all)
 
 
+@on_each_loop
+async def test_a_bursts_first_words_wait_for_none_of_its_others_and_all_come_in_few_pieces():
+    words = [f"word {number:02}\n".encode() for number in range(40)]
+    burst = CHUNKED + b"".join(b"%x\r\n%b\r\n" % (len(word), word) for word in words) + b"0\r\n\r\n"
+    pieces = []
+    async with (
+        Provider(saying(burst)) as provider,
+        pooled() as client,
+        client.request("POST", provider.url, [], b"{}") as reply,
+    ):
+        while piece := await reply.read():
+            pieces.append(piece)
+    assert b"".join(pieces) == b"".join(words)
+    assert pieces[0] == words[0]
+    assert len(pieces) < len(words) / 4
+
+
 async def read_slowly(provider, client, size):
     """Return what a reader gets who begins when no more goes through, and how much waited for it."""
     async with client.request("POST", provider.url, [], b"{}") as reply:

@@ -33,6 +33,7 @@ class Reply:
     """
 
     __slots__ = (
+        "_at_once",
         "_began",
         "_connection",
         "_decoder",
@@ -54,6 +55,8 @@ class Reply:
         self._connection: Connection | None = connection
         self._parts: deque[bytes] = deque()
         self._waiting = 0
+        self._at_once = 1
+        """How many parts of a burst are read together."""
         self._began = False  # an error may have no body, and say how it is coded
         self._is_whole = False
         self._fault: ProviderFault | None = None
@@ -84,7 +87,10 @@ class Reply:
             self._undo(coding)
 
     async def read(self) -> bytes:
-        """Return the next part of the body, decoded, as soon as it is there; nothing at the end.
+        """Return the next of the body, decoded, as soon as it is there; nothing at the end.
+
+        Of a burst, the first part comes by itself, then two, then four: its first words are on their way while the
+        rest is judged, and the rest takes few writes.
 
         Raises:
             ProviderFault: it broke, or is not coded as its head says.
@@ -139,12 +145,19 @@ class Reply:
     # -- its own -------------------------------------------------------------------------------------------
 
     def _take(self) -> bytes:
-        part = self._parts.popleft()
+        parts, most = self._parts, self._at_once
+        if len(parts) > most:
+            data = b"".join([parts.popleft() for _ in range(most)])
+            self._at_once = 2 * most
+        else:
+            data = parts[0] if len(parts) == 1 else b"".join(parts)
+            parts.clear()
+            self._at_once = 1
         was_full = self._waiting > MOST_WAITING
-        self._waiting -= len(part)
+        self._waiting -= len(data)
         if was_full and self._waiting <= MOST_WAITING and self._connection is not None:
             self._connection.read_on()
-        return part
+        return data
 
     def _undo(self, coding: bytes) -> None:
         try:
