@@ -168,13 +168,17 @@ class StreamExchange:
         self._call = call
         self._rewriter = rewriter
         self.over = False
-        """True when the stream was cut: nothing more is to be read from the provider."""
+        """True when the stream was cut, or refused behind what was returned last: nothing more is to be read from the
+        provider, and :meth:`finish` says which."""
+        self._refusal: PolicyDenied | WireError | None = None
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes from the provider; return those that the caller gets for them.
 
         Raises:
-            PolicyDenied: the reply may not be handed on. The call is settled.
+            PolicyDenied: the reply may not be handed on. The call is settled. Where the same bytes hold what may be,
+                that is returned, and the refusal comes with :meth:`finish`.
+            WireError: an event cannot be read; the same holds.
         """
         if self.over:
             return b""
@@ -184,7 +188,10 @@ class StreamExchange:
             if isinstance(error, PolicyDenied):
                 error.of_reply = True
             self.close()
-            raise
+            if not self._rewriter.unsent:
+                raise
+            self._refusal, self.over = error, True
+            return self._rewriter.unsent
         if self._call.cut_due:
             self.over = True
             released += self._rewriter.cut()
@@ -192,8 +199,15 @@ class StreamExchange:
         return released
 
     def finish(self) -> bytes:
-        """Return what was held back, at the stream's end, and settle the call."""
+        """Return what was held back, at the stream's end, and settle the call.
+
+        Raises:
+            PolicyDenied: that may not be handed on, or what followed the bytes returned last.
+            WireError: an event cannot be read.
+        """
         try:
+            if self._refusal is not None:
+                raise self._refusal
             return b"" if self.over else self._rewriter.finish()
         finally:
             self.close()

@@ -13,7 +13,7 @@ import orjson
 from iron_adapters.completions.errors import error_of_event
 from iron_adapters.completions.replies import CompletionChunk
 from iron_adapters.wire.sse import EventParser
-from iron_policy.exceptions import WireError
+from iron_policy.exceptions import IronError, WireError
 
 if TYPE_CHECKING:
     from iron_adapters.completions.errors import ProviderError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from iron_adapters.completions.linked import LinkedCall
     from iron_adapters.wire.sse import Event
     from iron_adapters.wire.translation.translated import StreamTranslator
-    from iron_policy.exceptions import IronError
 
 _DONE = b"[DONE]"
 
@@ -51,7 +50,8 @@ class Incoming:
 
         Raises:
             ProviderError: the provider failed at this place of its stream.
-            PolicyDenied: a runtime has refused the rest.
+            PolicyDenied: the rest may not be handed on, by the policy or a runtime.
+            WireError: the rest cannot be read.
         """
         if not self._ready:
             return None
@@ -65,8 +65,9 @@ class Incoming:
         """Take what was read, ``None`` at the stream's end; settle the call at its end or where it is cut.
 
         Raises:
-            PolicyDenied: the reply may not be handed on. The call is settled.
-            WireError: the stream cannot be read. The call is settled.
+            PolicyDenied: the reply may not be handed on. The call is settled. Behind chunks that may be, :meth:`next`
+                raises it.
+            WireError: the stream cannot be read; the same holds.
         """
         try:
             if data is not None and self._listening is not None:
@@ -77,9 +78,11 @@ class Incoming:
                 self._refused()
             elif data is None or self._stream.over:
                 self._finish()
-        except BaseException:
+        except BaseException as error:
             self.close()
-            raise
+            if not self._ready or not isinstance(error, IronError):
+                raise
+            self._ready.append(error)  # behind what it does not speak of
 
     def close(self) -> None:
         """Settle the call with what came. More than once is the same as once."""

@@ -65,7 +65,7 @@ class StreamRewriter(ABC):
             begins. Otherwise a text may go on behind another, and what is held back of it may come after that.
         output_characters: how many characters of text the model has sent.
         error: whether the provider reported an error within the stream.
-        unsent: after a refusal, what had been released of the bytes fed last.
+        unsent: after a refusal or an event that cannot be read, what had been released of the bytes fed last.
     """
 
     def __init__(self, review: TextReview, *, hide_usage: bool = False) -> None:
@@ -96,7 +96,7 @@ class StreamRewriter(ABC):
 
         Raises:
             PolicyDenied: nothing more may be handed on; ``unsent`` holds what came before the refusal.
-            WireError: an event cannot be read.
+            WireError: an event cannot be read; the same holds.
         """
         if self._over:
             return b""
@@ -194,13 +194,17 @@ class StreamRewriter(ABC):
         released: list[bytes] = []
         try:
             released.extend(pieces)
-        except PolicyDenied:
-            self._over = True
-            self.unsent = b"".join(released)
-            raise
         except RecursionError:
+            self._break_off(released)
             raise WireError("an event of the stream is nested too deeply") from None
+        except (PolicyDenied, WireError):
+            self._break_off(released)
+            raise
         return b"".join(released)
+
+    def _break_off(self, released: list[bytes]) -> None:
+        self._over = True
+        self.unsent = b"".join(released)
 
     def _events_of(self, event: Event) -> bytes:
         data = event.data
