@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
-import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
@@ -40,7 +39,7 @@ Builder = TypeVar("Builder", bound=BaseClientBuilder)
 SILENCE_SECONDS = 600.0
 """How long a provider may send nothing: what the SDKs of OpenAI and Anthropic wait."""
 _CONNECT_SECONDS = 10.0
-_LAST_WORDS_SECONDS = 0.02
+_NOWHERE = "none://nowhere"
 
 
 def sync_client() -> SyncClient:
@@ -56,30 +55,30 @@ def async_client() -> Client:
 @lru_cache(maxsize=1)
 def _sync_client(pid: int) -> SyncClient:
     with _saying_what_a_fork_costs(pid):
-        client = _set_up(SyncClientBuilder()).build()
-    atexit.register(_close, client, pid)
-    return client
+        return _set_up(SyncClientBuilder()).build()
 
 
 @lru_cache(maxsize=1)
 def _async_client(pid: int) -> Client:
     with _saying_what_a_fork_costs(pid):
         client = _set_up(ClientBuilder()).build()
-    atexit.register(_close, client, pid)
+    atexit.register(_end, client, pid)
     return client
 
 
-def _close(client: Client | SyncClient, pid: int) -> None:
-    """Close *client* as the process *pid* ends: its threads would meet an interpreter that is going away.
+def _end(client: Client, pid: int) -> None:
+    """Have pyreqwest's thread leave the interpreter for good, as the process *pid* ends.
 
-    A fork of that process has the client and not its threads.
+    That thread wakes an event loop by a call of Python, which gives the interpreter's lock away and takes it back. Python
+    ends a thread that wants the lock while the interpreter goes away, and Rust aborts the process over that. So calls under
+    way are cut off, and the thread gets one more errand, whose answer to a waiting thread takes no call of Python: it does
+    everything in turn, and is out of all earlier wakings once it has refused an address that nobody can ask.
     """
-    if os.getpid() != pid:
+    if os.getpid() != pid:  # a fork of that process has the client and not its thread
         return
-    closing = client.close()
-    if closing is not None:
-        asyncio.run(_awaited(closing))
-    time.sleep(_LAST_WORDS_SECONDS)  # a thread that has just answered still wants the interpreter's lock once
+    asyncio.run(_awaited(client.close()))
+    with suppress(PyreqwestError):
+        SyncClientBuilder().runtime_multithreaded(False).no_proxy().build().get(_NOWHERE).build().send()
 
 
 async def _awaited(closing: Awaitable[None]) -> None:
@@ -88,7 +87,8 @@ async def _awaited(closing: Awaitable[None]) -> None:
 
 def _set_up(builder: Builder) -> Builder:
     builder = (
-        builder.follow_redirects(False)
+        builder.runtime_multithreaded(False)  # for _end(); it is the default
+        .follow_redirects(False)
         .referer(False)
         .tcp_nodelay(True)
         .user_agent("iron-adapters")

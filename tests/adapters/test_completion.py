@@ -116,14 +116,13 @@ def test_a_stream_may_be_cut_anywhere(call, where, double, seed):
 
 def test_a_stream_comes_as_it_is_written(gpt, double):
     double.reply("one two three four five")
-    double.pace(token_seconds=0.15)
+    double.pace(token_seconds=10)
 
     started = time.monotonic()
     with completion(messages=HELLO, stream=True, **gpt) as chunks:
         next(chunks)
-        first = time.monotonic() - started
 
-    assert first < 0.6
+    assert time.monotonic() - started < 9
 
 
 def test_usage_of_a_stream_comes_to_who_asks_for_it(call, where):
@@ -443,7 +442,7 @@ def test_nobody_listens_is_an_upstream_error(call, unused_tcp_port):
 
 
 def test_threads_share_a_client_and_wait_at_the_same_time(gpt, double):
-    double.pace(first_token_seconds=0.5)
+    double.pace(first_token_seconds=1)
     done = []
     threads = [
         threading.Thread(target=lambda: done.append(completion(messages=HELLO, **gpt))) for _ in range(6)
@@ -456,7 +455,7 @@ def test_threads_share_a_client_and_wait_at_the_same_time(gpt, double):
         thread.join()
 
     assert len(done) == 6
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 5
 
 
 def test_event_loops_share_a_client(gpt):

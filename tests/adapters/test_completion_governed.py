@@ -285,7 +285,7 @@ def test_a_call_that_takes_too_long_keeps_its_hold_as_the_charge(gpt, double):
     double.pace(first_token_seconds=5)
 
     with pytest.raises(UpstreamError):
-        completion(messages=HELLO, policy=governing, timeout=0.3, **gpt)
+        completion(messages=HELLO, policy=governing, timeout=1, **gpt)
 
     assert spent(governing) > 0
 

