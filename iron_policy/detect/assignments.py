@@ -20,9 +20,9 @@ WORDS: Final = "key|token|secret|passw|passphrase|pwd|credential|auth"
 STARTS: Final = "(?i:ke|to|se|pa|pw|cr|au|co)"
 """Their first two letters."""
 
-_REST: Final = r"[\w.\-]{0,24}\\{0,3}[\"'\]]{0,2}[ \t]{0,3}"
+_BEHIND_NAME: Final = r"\\{0,3}[\"'\]]{0,2}[ \t]{0,3}"
 _OPERATOR: Final = r"(?:[:=?]=?>?|(?:is|was):?[ \t])[ \t]{0,3}\\{0,3}[\"'`]?"
-BETWEEN: Final = _REST + _OPERATOR
+BETWEEN: Final = rf"[\w.\-]{{0,24}}{_BEHIND_NAME}{_OPERATOR}"
 """What may stand between the word and its value."""
 
 VALUE: Final = r"[A-Za-z0-9_./+=~@!$%^&*:|?#-]"
@@ -32,16 +32,16 @@ GATE: Final = rf"(?i:{WORDS}){BETWEEN.replace('24', '12')}{VALUE}{{0,24}}[0-9]"
 BEARER_GATE: Final = r"(?i:bearer|basic|token)[ \t]{1,3}[A-Za-z0-9._~+/=-]{12}"
 CURL_GATE: Final = r"(?:-u|--user)[ =]{0,3}\\?[\"']?[!#-&(-9;-~]{1,64}:[!#-&(-~]{3}"
 
-PARTIAL: Final = (
-    rf"(?i:{WORDS}){_REST}(?:i|is:?|w|wa|was:?|{_OPERATOR}{VALUE}*)?|(?i:bearer|basic|token)[ \t]{{1,3}}{VALUE}*"
-    r"|(?:-u|--user)[ =]{0,3}\\?[\"']?[!#-&(-~]{0,200}"
+# Names and logins of any length: an automaton that counts has its states once for each count.
+_NAMED: Final = rf"(?i:{WORDS})[\w.\-]*{_BEHIND_NAME}"
+_OTHERWISE: Final = (
+    rf"(?i:bearer|basic|token)[ \t]{{1,3}}{VALUE}*|(?:-u|--user)[ =]{{0,3}}\\?[\"']?[!#-&(-~]*"
 )
+
+PARTIAL: Final = rf"{_NAMED}(?:i|is:?|w|wa|was:?|{_OPERATOR}{VALUE}*)?|{_OTHERWISE}"
 """RE2 pattern of an assignment that the end of a text leaves open."""
 
-STARTED: Final = (
-    rf"(?i:{WORDS}){BETWEEN}{VALUE}*|(?i:bearer|basic|token)[ \t]{{1,3}}{VALUE}*"
-    r"|(?:-u|--user)[ =]{0,3}\\?[\"']?[!#-&(-~]{0,200}"
-)
+STARTED: Final = rf"{_NAMED}{_OPERATOR}{VALUE}*|{_OTHERWISE}"
 """RE2 pattern of an assignment whose value can have begun where the text ends."""
 
 _NAME: Final = re.compile(rf"({WORDS})([\w.\-]*)", re.IGNORECASE)

@@ -87,8 +87,8 @@ _MACHINES: Final = (
         frozenset({"IP_ADDRESS", "MAC_ADDRESS"}),
     ),
     Anchor(
-        r"[13][a-km-zA-HJ-NP-Z1-9]{9}|(?:bc1|BC1)[a-zA-Z0-9]{5}",
-        "[13][a-zA-Z1-9]|bc|BC",
+        addresses.BITCOIN_GATE,
+        addresses.BITCOIN_STARTS,
         addresses.look_bitcoin,
         _one("CRYPTO"),
     ),

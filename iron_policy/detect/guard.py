@@ -12,14 +12,13 @@ import re2
 
 from iron_policy.detect.beginnings import beginnings
 from iron_policy.detect.fold import fold
-from iron_policy.detect.linear import at_end, encode
+from iron_policy.detect.linear import AtEnd, encode
 from iron_policy.detect.openings import openings
 from iron_policy.detect.widths import widest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from iron_policy.detect.linear import Pattern
     from iron_policy.detect.sweep import Sweep
 
 
@@ -40,11 +39,11 @@ class Guard:
     """
 
     def __init__(self, kinds: Collection[str], custom: Iterable[str], sweep: Sweep) -> None:
-        patterns = openings(kinds)
-        self._open = at_end(patterns) if patterns else None
+        groups = openings(kinds)
+        self._open = AtEnd(groups)
         self._custom = tuple((_begun(pattern), widest(pattern) + 1) for pattern in custom)
         self._sweep = sweep
-        self.idle = not patterns and not self._custom
+        self.idle = not groups and not self._custom
 
     def free_to(self, text: str, start: int) -> int | None:
         """Return up to where *text* is free of the kinds, ``None`` where that takes a closer look.
@@ -59,35 +58,26 @@ class Guard:
             return None
         if self._sweep.suspects(data):
             return None
-        free = len(tail) if self._open is None else _before_match(self._open, tail, data)
+        free = self._open.start(tail, data)
         if tail.startswith((" ", "\n"), free):  # what stands before a value is no part of it
             free += 1
-        return start + min(
-            [free, *(_before_custom(begun, width, tail, data) for begun, width in self._custom)]
-        )
+        for begun, width in self._custom:
+            free = min(free, _before_custom(begun, width, tail, data))
+        return start + free
 
 
-def _begun(pattern: str) -> Pattern | None:
+def _begun(pattern: str) -> AtEnd | None:
     """Return what finds a match of *pattern* that the end of a text leaves open, if that can be told."""
     begun = beginnings(pattern)
     try:
-        return None if begun is None else at_end([begun])
+        return None if begun is None else AtEnd([[begun]])
     except re2.error:
         return None
 
 
-def _before_match(pattern: Pattern, tail: str, data: bytes) -> int:
-    """Return where the first match of *pattern* in *tail* starts, *data* being the same in UTF-8; else the end."""
-    match = pattern.search(data)
-    if match is None:
-        return len(tail)
-    first = match.span()[0]
-    return first if len(data) == len(tail) else len(data[:first].decode("utf-8", "surrogatepass"))
-
-
-def _before_custom(begun: Pattern | None, width: int, tail: str, data: bytes) -> int:
+def _before_custom(begun: AtEnd | None, width: int, tail: str, data: bytes) -> int:
     """Return where in *tail* a match of at most *width* characters can have begun; a word stays whole."""
     bound = max(0, len(tail) - width)
     if begun is None:
         return tail.rfind(" ", 0, bound) + 1 or bound
-    return max(bound, _before_match(begun, tail, data))
+    return max(bound, begun.start(tail, data))

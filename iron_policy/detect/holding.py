@@ -11,7 +11,7 @@ from typing import Final
 
 from iron_policy.detect import assignments, injection, national, phones
 from iron_policy.detect.decode import ATOM, ATOMS, LONGEST, SPACED_OPEN
-from iron_policy.detect.linear import at_end, encode
+from iron_policy.detect.linear import AtEnd, encode
 
 LONGEST_OPEN: Final = 4096
 """A stretch without an end is decided behind this many characters: no finding in it is longer."""
@@ -30,10 +30,8 @@ _OPEN: Final = (
     _GROUPS_OPEN,
     rf"(?:^|[^!-~]){SPACED_OPEN}",
     _STANDIN_START,
-    assignments.PARTIAL,
-    phones.PARTIAL,
-    national.DOCUMENT_PARTIAL,
 )
+_WORDED_OPEN: Final = (phones.PARTIAL, national.DOCUMENT_PARTIAL)
 
 
 class Holding:
@@ -45,20 +43,14 @@ class Holding:
     """
 
     def __init__(self, *, injection_wanted: bool, custom_width: int) -> None:
-        self._open = at_end([*_OPEN, *([injection.PARTIAL] if injection_wanted else [])])
+        phrases = [[injection.PARTIAL]] if injection_wanted else []
+        self._open = AtEnd([_OPEN, [assignments.PARTIAL], _WORDED_OPEN, *phrases])
         self._width = custom_width
 
     def open_from(self, text: str, start: int) -> int:
         """Return the earliest place at or behind *start* that more text could change, or the length of *text*."""
         tail = text[max(start, len(text) - LONGEST_OPEN) :]
-        data = encode(tail)
-        match = self._open.search(data)
-        if match is None:
-            held = 0
-        elif len(data) == len(tail):
-            held = len(data) - match.span()[0]
-        else:
-            held = len(data[match.span()[0] :].decode("utf-8", "surrogatepass"))
+        held = len(tail) - self._open.start(tail, encode(tail))
         place = _start_of_groups(text, len(text) - held, start) if held else len(text)
         bound = len(text) - self._width
         return max(start, place if place <= bound else _start_of_piece(text, bound, start))

@@ -44,7 +44,7 @@ class Phrase(NamedTuple):
         """A phrase that the end of the text leaves open."""
         bridge = f"(?:{_GAP}(?:{self.bridge})){{0,3}}" if self.bridge else ""
         filling = f"(?:{_GAP}(?:{self.filling})){{0,{self.fillers}}}"
-        return f"(?:{self.opening}){filling}{bridge}(?:{_GAP}[!-~]{{0,24}})?{_GAP_OR_NONE}"
+        return f"(?:{self.opening}){filling}{bridge}(?:{_GAP}[!-~]*)?{_GAP_OR_NONE}"
 
 
 _ALL: Final = "all|any|every|each|the|of|your|my|our|these|those|this|that|its|everything|and"

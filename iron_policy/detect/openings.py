@@ -15,11 +15,12 @@ from iron_policy.detect.addresses import SCHEMES
 from iron_policy.detect.beginnings import beginnings
 from iron_policy.detect.decode import ATOM, ESCAPED, PRINTABLE_BASE64, SPACED_OPEN
 from iron_policy.detect.gate import AZURE_MARK, TERRAFORM_MARK
+from iron_policy.detect.kinds import INJECTION
 from iron_policy.detect.patterns_secrets import SHAPES
 from iron_policy.detect.shapes import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 _CLEAN: Final = r"(?:\b|_|\\[nrtbf])"
 """What ``starts_clean`` lets stand before a value."""
@@ -27,7 +28,6 @@ _CLEAN: Final = r"(?:\b|_|\\[nrtbf])"
 _HIDDEN: Final = (
     rf"[{ATOM}]*(?:{beginnings(ESCAPED)})",
     rf"(?:^|[^A-Za-z0-9+/_\-]){PRINTABLE_BASE64}",
-    rf"(?:^|[^!-~]){SPACED_OPEN}",
 )
 """How encodings begin that may hide a value of any kind."""
 
@@ -77,15 +77,38 @@ _HEADS: Final[Mapping[str, str]] = MappingProxyType(
 _ESCAPED_PIECE: Final = f"[{ATOM}]*(?:{ESCAPED})"
 
 
-def openings(kinds: Collection[str]) -> list[str]:
-    """Return the patterns of *kinds*, built-in ones; none for none."""
+_FAR: Final = ("GENERIC_SECRET",)
+_PHRASES: Final = (INJECTION,)
+
+
+def openings(kinds: Collection[str]) -> list[list[str]]:
+    """Return the patterns of *kinds*, built-in ones, in groups that each make a small automaton; none for none.
+
+    Apart stands what is told by what begins a word, by what its characters are however far back, and by several words:
+    in one automaton the states of the one would multiply those of the other.
+    """
     if not kinds:
         return []
-    patterns = [pattern for kind, patterns in _OPENINGS.items() if kind in kinds for pattern in patterns]
+    phrases = _of(_PHRASES, kinds)
+    return [_near(kinds), _far(kinds), *([phrases] if phrases else [])]
+
+
+def _of(some: Iterable[str], kinds: Collection[str]) -> list[str]:
+    return [pattern for kind in some if kind in kinds for pattern in _OPENINGS[kind]]
+
+
+def _near(kinds: Collection[str]) -> list[str]:
+    """Return the patterns that are decided within a word or a number."""
+    patterns = _of((kind for kind in _OPENINGS if kind not in {*_FAR, *_PHRASES}), kinds)
     shapes = [shape for shape in SHAPES if shape.kind in kinds]
     if shapes:
         patterns.append(_CLEAN + f"(?:{beginnings('|'.join(literal(shape.leads) for shape in shapes))})")
-    heads = [rf"{_CLEAN}(?:{literal(shape.leads)}){shape.opening}" for shape in shapes]
+    return [*patterns, rf"(?:^|[^!-~]){SPACED_OPEN}"]
+
+
+def _far(kinds: Collection[str]) -> list[str]:
+    """Return the patterns that read a piece of any length to its beginning, and what stands before it."""
+    heads = [rf"{_CLEAN}(?:{literal(shape.leads)}){shape.opening}" for shape in SHAPES if shape.kind in kinds]
     heads += [head for kind, head in _HEADS.items() if kind in kinds]
     # One repetition for all: each by itself would multiply the states of the automaton.
-    return [*patterns, *_HIDDEN, rf"(?:{'|'.join([_ESCAPED_PIECE, *heads])})[{ATOM}]*"]
+    return [*_HIDDEN, *_of(_FAR, kinds), rf"(?:{'|'.join([_ESCAPED_PIECE, *heads])})[{ATOM}]*"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from iron_policy.detect.addresses import BACK
+from iron_policy.detect.addresses import BACK, look_bitcoin, look_email
 from iron_policy.detect.decode import (
     BASE64_GATE,
     ESCAPE_GATE,
@@ -69,7 +69,7 @@ class Sweep:
         """Say whether anything in *data*, a text in UTF-8 and plain characters, deserves a closer look."""
         if self._gate.search(data) is not None:
             return True
-        return any(pattern.search(data) is not None for _, pattern in self._custom)
+        return bool(self._custom) and any(pattern.search(data) is not None for _, pattern in self._custom)
 
     def candidates(self, text: str, start: int, frontier: int) -> tuple[list[Finding], list[tuple[int, int]]]:
         """Return what starts in ``text[start:frontier]``, and the stretches that only make sense whole."""
@@ -113,9 +113,15 @@ class Sweep:
     def _near(self, text: str, data: bytes, span: tuple[int, int], place: tuple[int, int]) -> list[Finding]:
         """Return what the gate's match at *span* (in bytes) and *place* (in characters) leads to."""
         begin, end = place
+        found: list[Finding] = []
+        # The match took the character by which the gate knows what comes behind.
+        if text.startswith("@", end):
+            found += look_email(text, end - 1, end + 1)
+        elif text[end - 1] in "13":
+            found += look_bitcoin(text, end - 1, end)
         if text[begin:end].isdigit():
-            return [] if text[begin - 1 : begin].isdigit() else self._look(text, begin, end)
-        found = self._look(text, begin, end)
+            return found if text[begin - 1 : begin].isdigit() else found + self._look(text, begin, end)
+        found += self._look(text, begin, end)
         if end - begin > _SHORT and _SWALLOWING.match(text, begin, end):
             found += self._swallowed(text, data, span, begin)
         return found

@@ -22,6 +22,10 @@ TOKEN: Final = re.compile(rf"<[A-Z][A-Z0-9_]{{0,63}}_[a-z2-7]{{{TOKEN_LENGTH},{L
 TOKEN_START: Final = re.compile(rf"<(?:[A-Z][A-Z0-9_]{{0,64}}[a-z2-7]{{0,{LONGEST_DIGEST}}})?")
 """What a token can begin with."""
 
+_LETTERS: Final = dict(zip("234567", "aeiouy", strict=True))
+"""What a digest begins with in place of a digit: behind the underscore, an account's number may begin with one, and
+scanners would follow each token that does."""
+
 _HASH_LENGTH: Final = 12
 _KEPT: Final = 4
 
@@ -36,7 +40,7 @@ def token(key: bytes, kind: str, value: str, length: int = TOKEN_LENGTH) -> str:
         length: characters of the digest, at most 32.
     """
     digest = b32encode(_digest(key, kind, value)).decode().lower()
-    return f"<{kind}_{digest[:length]}>"
+    return f"<{kind}_{_LETTERS.get(digest[0], digest[0])}{digest[1:length]}>"
 
 
 def hashed(key: bytes, kind: str, value: str) -> str:

@@ -42,5 +42,5 @@ def test_a_pattern_that_is_not_read_has_none(pattern):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_says_how_its_values_begin(kind):
-    assert len(openings({kind})) > len(openings({"none"}))
+    assert sum(map(len, openings({kind}))) > sum(map(len, openings({"none"})))
     assert Scanner(KINDS).guard(frozenset({kind})).free_to("It was ", 0) == len("It was ")

@@ -12,6 +12,8 @@ FOUND = [
     ("EMAIL", "write to ada.lovelace+x@mail.example.org, please", "ada.lovelace+x@mail.example.org"),
     ("EMAIL", 'raw JSON {"m":"hi\\nada@example.org"}', "ada@example.org"),
     ("EMAIL", "邮箱是ada@example.org。", "ada@example.org"),
+    ("EMAIL", "ask 123456789@example.org", "123456789@example.org"),
+    ("EMAIL", "ask ada.1bcdefghij@example.org", "ada.1bcdefghij@example.org"),
     ("PHONE", "call +44 20 7123 4567 now", "+44 20 7123 4567"),
     ("PHONE", "US: (415) 555-0132.", "(415) 555-0132"),
     ("PHONE", "desk 253-366-9781x12, ok", "253-366-9781x12"),
@@ -35,6 +37,7 @@ FOUND = [
     ("MAC_ADDRESS", "aabb.ccdd.eeff", "aabb.ccdd.eeff"),
     ("CRYPTO", "to 1BoatSLRHtKNngkdXEeobR76b53LETtpyT", "1BoatSLRHtKNngkdXEeobR76b53LETtpyT"),
     ("CRYPTO", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"),
+    ("CRYPTO", "12345678 1BoatSLRHtKNngkdXEeobR76b53LETtpyT", "1BoatSLRHtKNngkdXEeobR76b53LETtpyT"),
     (
         "CRYPTO",
         "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0",

@@ -33,6 +33,7 @@ HOSTILE += [
     "eyJ",
     "-----BEGIN PRIVATE KEY-----",
     "password: x1",
+    "_1abcdefghi",
     "curl -u a:b ",
     "ignore all ",
     "the rules ",
