@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from iron_adapters.router.asgi import live
-from iron_adapters.router.bodies import HungUp, read_body
+from iron_adapters.router.bodies import HungUp, is_left, read_body
 from iron_adapters.router.callers import Callers
 from iron_adapters.router.calls import Ask, Calls
 from iron_adapters.router.connections import Connections
@@ -47,7 +47,10 @@ if TYPE_CHECKING:
     from iron_policy.scope import Scope as RunScope
 
 _log = logging.getLogger("iron.router")
-_ONCE: Final = frozenset((b"host", b"content-length", b"authorization", b"x-api-key", b"content-type"))
+_ONCE: Final = frozenset((
+    b"host", b"content-length", b"authorization", b"x-api-key", b"content-type", b"x-iron-agent", b"x-iron-path",
+    b"x-iron-user",
+))  # fmt: skip
 _GREETING: Final = Answer(200, [(b"content-type", b"text/plain; charset=utf-8")], b"LlmRouter OK\n")
 _NOT_ASKED: Final = Answer(405, [(b"allow", b"GET, HEAD")], b"")
 
@@ -135,6 +138,7 @@ class Router:
         finally:
             del scope[REPLY]  # else both hold each other, and wait for the collector
             if self._setting.log is not None:
+                reply.is_lost = is_left(receive)
                 self._setting.log.write(scope, reply, time.perf_counter() - began, known=place is not None)
 
     async def _meet(
@@ -180,8 +184,8 @@ class Router:
         asked = self._paths.models(raw_path)
         if asked is None or self._listing is None:
             raise NotServed(404, "not_found", _no_such_path(raw_path))
-        if method != "GET":
-            raise NotServed(405, "method_not_allowed", "models are asked for with GET")
+        if method not in {"GET", "HEAD"}:
+            raise NotServed(405, "method_not_allowed", "models are asked for with GET", allow="GET, HEAD")
         query = scope["query_string"].decode("latin-1")
         ask = AskModels(dialect_of(raw_path, headers), *asked, query, headers, offered)
         await reply.whole(await self._listing.answer(ask))
@@ -258,7 +262,7 @@ def _refuse_form(method: str, headers: dict[str, str]) -> None:
         NotServed: it is no POST of JSON.
     """
     if method != "POST":
-        raise NotServed(405, "method_not_allowed", "this path takes POST")
+        raise NotServed(405, "method_not_allowed", "this path takes POST", allow="POST")
     if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
         raise NotServed(400, "bad_transfer_encoding", "transfer-encoding: send chunked, or a content-length")
     if (kind := headers.get("content-type", "")) == "application/json":

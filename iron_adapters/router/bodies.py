@@ -56,6 +56,12 @@ def _here_already(receive: Receive) -> bytes | None:
     return turn.whole_body() if isinstance(turn, Turn) else None
 
 
+def is_left(receive: Receive) -> bool:
+    """Tell whether the caller hung up before the answer was whole."""
+    turn = getattr(receive, "__self__", None)
+    return isinstance(turn, Turn) and turn.disconnected and not turn.complete
+
+
 async def _awaited(receive: Receive, most_bytes: int, idle_seconds: float) -> bytes:
     try:
         async with asyncio.timeout(idle_seconds) as patience:

@@ -8,6 +8,7 @@ is believed.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -162,6 +163,8 @@ def _name(headers: Mapping[str, str], header: str) -> str | None:
     name = headers.get(header)
     if name is None:
         return None
+    with suppress(UnicodeError):  # clients write UTF-8 or Latin-1, and say nowhere which
+        name = name.encode("latin-1").decode()
     if not name.isprintable() or len(name) > _LONGEST_NAME:
         raise NotServed(400, "bad_name", f"{header}: a name has up to {_LONGEST_NAME} printable characters")
     return name

@@ -109,7 +109,7 @@ class Calls:
             await _Sending(self, ask, plan, exchange, reply).send(access)
         except ProviderFault as fault:
             exchange.broke(fault, sent=fault.sent)
-            raise problem_of(fault) from None
+            raise problem_of(fault, plan.upstream.name) from None
         except WireError as error:  # the request was read before, so this is about the reply
             exchange.broke(error, sent=True)
             raise unreadable(error) from None
@@ -226,7 +226,8 @@ class _Sending:
                 await self._reply.piece(piece)
         except (IronError, ProviderFault) as error:
             place = self._ask.place
-            await self._reply.piece(last_event(_told(error), place.dialect, place.endpoint))
+            told = _told(error, self._plan.upstream.name)
+            await self._reply.piece(last_event(told, place.dialect, place.endpoint))
         finally:
             stream.close()
         await self._reply.end()
@@ -258,10 +259,10 @@ class _Sending:
         return [*headers, (b"x-iron-call-id", self._exchange.call.id.encode())]
 
 
-def _told(error: IronError | ProviderFault) -> IronError:
+def _told(error: IronError | ProviderFault, upstream_name: str) -> IronError:
     """Return what *error* means to a caller in the middle of a stream."""
     if isinstance(error, ProviderFault):
-        return problem_of(error)
+        return problem_of(error, upstream_name)
     return unreadable(error) if isinstance(error, WireError) else error
 
 

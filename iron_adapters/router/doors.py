@@ -29,7 +29,7 @@ class NotForYou(IronError):  # noqa: N818 - what the router says
 
 
 class Unauthorized(IronError):  # noqa: N818 - the name of the status
-    """A request without the router's token."""
+    """A request without the router's token, or without the key that it should bring."""
 
     status_code = 401
     code = "invalid_api_key"

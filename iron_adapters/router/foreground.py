@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import uvicorn
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
     from types import FrameType
+
+    from iron_adapters.router.protocol import GuardedProtocol
 
 ENDS: Final = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
@@ -91,7 +93,7 @@ class ForegroundServer(uvicorn.Server):
         for task in self.server_state.tasks:
             task.cancel()
         for connection in list(self.server_state.connections):
-            connection.transport.abort()
+            cast("GuardedProtocol", connection).abort()
 
     def _be_orphaned(self, supervisor: int) -> None:
         asyncio.get_running_loop().remove_reader(supervisor)

@@ -60,6 +60,10 @@ _STAY_BACK: Final = _HOP_BY_HOP | {
 }
 _OF_THE_CONNECTION: Final = frozenset((b"keep-alive", b"close"))
 """What nearly every Connection header says, and what names no header that would pass."""
+_LONGEST_BACK: Final = 8 * 1024
+"""Bytes of a header's value. Python's ``http.client`` refuses lines of 64 KiB, and Node whole heads of 16 KiB."""
+_MOST_BACK: Final = 90
+"""``http.client`` refuses more than 100 headers, and some are the router's."""
 _SHORTEST_KEY: Final = 16
 _KEY_WAS_HERE: Final = b"[the router's key]"
 _ANTHROPIC_VERSION: Final = "2023-06-01"
@@ -105,9 +109,12 @@ def _is_azure(base_url: str) -> bool:
 def back(headers: Sequence[tuple[bytes, bytes]], key: str | None = None) -> list[tuple[bytes, bytes]]:
     """Return the provider's headers that the caller gets, without the *key* that it was called with.
 
-    A provider's word on who may read a reply from a browser does not hold for a local port.
+    A provider's word on who may read a reply from a browser does not hold for a local port. Headers so long or so many
+    that clients refuse the reply over them stay behind.
     """
-    passed = [pair for pair in headers if _passes_back(pair[0])]
+    passed = [pair for pair in headers if _passes_back(pair[0]) and len(pair[1]) <= _LONGEST_BACK][
+        :_MOST_BACK
+    ]
     for name, value in headers:
         if name == b"connection" and value.lower() not in _OF_THE_CONNECTION:
             hop_by_hop = _named_by([value.decode("latin-1")])

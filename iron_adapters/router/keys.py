@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from iron_adapters.providers import ProviderMismatch, provider_of_key, refuse_foreign_key
+from iron_adapters.router.doors import Unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,9 +79,13 @@ class OwnKeys:
         """Return access with the router's key for *upstream*, else with the one that the caller offered if it fits."""
         key = self._keys.get(upstream.name)
         if key is None and upstream.is_official:
-            if not self._takes_callers or not offered:
+            if not self._takes_callers:
                 raise ProviderMismatch(
                     f"this call is for {upstream.name!r}, and this router {self._in_hand()}"
+                )
+            if not offered:
+                raise Unauthorized(
+                    f"no API key: send your key for {upstream.name!r} as the client's API key, or start the router with it"
                 )
             refuse_foreign_key(upstream.name, offered)
             key = offered
@@ -96,8 +101,9 @@ class OwnKeys:
         return upstream.name in self._keys or not upstream.is_official or self._takes_callers
 
     def _in_hand(self) -> str:
-        names = " and ".join(sorted(self._keys)) or "no provider"
-        return f"has a key for {names} only; give it the other provider's key too"
+        if not self._keys:
+            return "has no key; start it with one"
+        return f"has a key for {' and '.join(sorted(self._keys))} only; give it the other provider's key too"
 
 
 def by_provider(provider_key: str | Mapping[str, str]) -> dict[str, str]:

@@ -121,7 +121,7 @@ class Listing:
                 body = await read_whole(response, _MOST_BYTES)
                 return Answer(response.status, back(response.headers, key), without_key(body, key))
         except ProviderFault as fault:
-            raise problem_of(fault) from None
+            raise problem_of(fault, upstream.name) from None
 
 
 def _why(found: Sequence[object]) -> IronError:

@@ -18,12 +18,13 @@ _RETRY_HELPS = frozenset((408, 502, 503, 504))
 
 
 class NotServed(IronError):  # noqa: N818 - what the router says
-    """A request that HTTP has a status of its own for."""
+    """A request that HTTP has a status of its own for. With 405 goes which methods there are (RFC 9110, section 15.5.6)."""
 
-    def __init__(self, status_code: int, code: str, message: str) -> None:
+    def __init__(self, status_code: int, code: str, message: str, *, allow: str | None = None) -> None:
         super().__init__(message)
         self.status_code = status_code
         self.code = code
+        self.allow = allow
 
 
 class TimedOut(UpstreamError):  # noqa: N818 - what happened
@@ -41,6 +42,8 @@ def answer_to(error: IronError, dialect: Dialect) -> Answer:
     headers = {"content-type": "application/json"}
     if error.status_code not in _RETRY_HELPS:
         headers["x-should-retry"] = "false"
+    if isinstance(error, NotServed) and error.allow is not None:
+        headers["allow"] = error.allow
     body = refusals.problem(error, dialect)
     return Answer(error.status_code, _as_bytes(headers), body)
 

@@ -41,8 +41,9 @@ _REASONS: Final = {
     408: b"408 Request Timeout",
     431: b"431 Request Header Fields Too Large",
 }
+_NO_PATH: Final = "this is no proxy: ask for a path such as /v1/chat/completions"
 _MESSAGES: Final = {
-    400: "this is no HTTP request",
+    400: "this is no HTTP request that can be read: speak http:// to this port, and give each length once",
     408: f"the request's head did not come within {HEAD_SECONDS:g} seconds",
     431: f"the request's head is larger than {MOST_HEAD_BYTES} bytes",
 }
@@ -165,6 +166,10 @@ class GuardedProtocol(asyncio.Protocol):
         else:
             self._turn.keep_alive = False
 
+    def abort(self) -> None:
+        """End at once."""
+        self._transport.abort()
+
     # -- for a turn ----------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
@@ -237,7 +242,7 @@ class GuardedProtocol(asyncio.Protocol):
         if self._came_bytes + self._head_bytes > MOST_HEAD_BYTES < self._size_of_head():
             self._refuse(431)
         elif not self._url.startswith(_TARGETS) or b"#" in self._url:
-            self._refuse(400)
+            self._refuse(400, _NO_PATH)
         else:
             self._take(parser)
             self._trailer_bytes = 0
@@ -361,7 +366,7 @@ class GuardedProtocol(asyncio.Protocol):
         """
         again, self._wish = self._wish, None
         if again is None or again.startswith(b"CONNECT "):
-            self._refuse(400)
+            self._refuse(400, _NO_PATH)
             return b""
         self._begin_parsing()
         return again + rest
@@ -404,7 +409,7 @@ class GuardedProtocol(asyncio.Protocol):
         elif not self._transport.is_closing():
             self._transport.close()
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self, status: int, message: str | None = None) -> None:
         self._refused = True
         if self._transport.is_closing():
             return
@@ -412,7 +417,7 @@ class GuardedProtocol(asyncio.Protocol):
             self._transport.close()  # an earlier request's reply is on its way; nothing may be written into it
             return
         body = b'{"error":{"message":"%b","type":"invalid_request_error","param":null,"code":null}}' % (
-            _MESSAGES[status].encode()
+            (message or _MESSAGES[status]).encode()
         )
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.break_off(head % (_REASONS[status], len(body)) + body)

@@ -58,7 +58,7 @@ class RequestLog:
             "time": round(time.time(), 3),
             "method": scope["method"],
             "path": path if known else self._shortened(path),
-            "status": reply.status or 499,
+            "status": 499 if reply.is_lost else reply.status or 499,
             "seconds": round(seconds, 4),
             "upstream": reply.upstream,
             "call_id": reply.call_id,

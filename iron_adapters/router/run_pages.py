@@ -36,7 +36,12 @@ async def answer_about(runs: Runs | None, asked: Scope) -> Answer:
         NotServed: no such run is kept, or the method is another.
     """
     if asked["method"] not in {"GET", "DELETE"}:
-        raise NotServed(405, "method_not_allowed", "runs are asked for with GET, and ended with DELETE")
+        raise NotServed(
+            405,
+            "method_not_allowed",
+            "runs are asked for with GET, and ended with DELETE",
+            allow="GET, DELETE",
+        )
     run_id = asked["raw_path"][len(RUNS_PATH) :].decode("ascii", "replace")
     scope = None if runs is None else runs.known(run_id)
     if runs is None or scope is None:

@@ -76,9 +76,9 @@ def refuse_redirect(status: int) -> None:
         )
 
 
-def problem_of(fault: ProviderFault) -> UpstreamError:
-    """Return what *fault* means to a caller."""
-    return (TimedOut if fault.timed_out else UpstreamError)(str(fault))
+def problem_of(fault: ProviderFault, upstream_name: str) -> UpstreamError:
+    """Return what *fault* of an upstream means to a caller."""
+    return (TimedOut if fault.timed_out else UpstreamError)(f"{upstream_name!r}: {fault}")
 
 
 def unreadable(error: WireError) -> UpstreamError:

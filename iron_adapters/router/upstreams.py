@@ -124,18 +124,34 @@ class Upstreams:
         if provider is not None:
             return self._by_name[provider]
         own = (each for each in self if not each.is_official and each.dialect == dialect)
-        return next(
+        chosen = next(
             (each for each in own if each.models == _EVERY_MODEL), self._by_name[self._home or dialect]
         )
+        prefix, slash, _ = model.partition("/")
+        if slash and prefix in self._by_name and chosen.base_url == OFFICIAL_URLS.get(chosen.name):
+            raise NotServed(
+                404,
+                "model_not_found",
+                f"leave {prefix + slash!r} out of the model's name: the provider is known by the name, or by the path, "
+                f"/{prefix}/v1",
+            )
+        return chosen
 
 
 def upstreams_of(sections: Mapping[str, str | UpstreamSection]) -> list[Upstream]:
     """Return the upstreams that a policy names, and the two providers themselves where it does not.
 
     Raises:
-        PolicyError: a name or an address cannot be used.
+        PolicyError: names or addresses cannot be used; each has its line.
     """
-    found = {name: _upstream(name, section) for name, section in sections.items()}
+    found, faults = {}, []
+    for name, section in sections.items():
+        try:
+            found[name] = _upstream(name, section)
+        except PolicyError as error:
+            faults.append(str(error))
+    if faults:
+        raise PolicyError("\n".join(faults))
     for name, url in OFFICIAL_URLS.items():
         found.setdefault(name, Upstream(name=name, base_url=url, dialect=name))
     return list(found.values())
@@ -152,7 +168,11 @@ def _place(url: str) -> tuple[str, str, int | None]:
 
 
 def _upstream(name: str, section: str | UpstreamSection) -> Upstream:
-    if not name or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum() or name == "v1":
+    if name == _VERSION.removeprefix("/"):
+        raise PolicyError(
+            f"upstreams: {name!r} cannot be a name, because the router's own paths begin with it; choose another"
+        )
+    if not name or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
         raise PolicyError(f"upstreams: {name!r} cannot be a name: use letters, digits, '-' and '_'")
     if isinstance(section, str):
         section = UpstreamSection(base_url=section, dialect="anthropic" if name == "anthropic" else "openai")

@@ -28,7 +28,7 @@ def load_request(body: bytes) -> dict[str, Any]:
     """
     document = _parsed(body)
     if document is _UNREADABLE:
-        raise WireError("the body is no JSON that can be read: send UTF-8, without NaN or infinity")
+        raise WireError(_why_unreadable(body))
     if type(document) is not dict:
         raise WireError("the body is no JSON object")
     if not keeps_every_string(body, document):
@@ -74,6 +74,17 @@ def _parsed(raw: bytes) -> Any:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
         return _UNREADABLE
+
+
+def _why_unreadable(raw: bytes) -> str:
+    """Return where *raw* is no JSON. The parser's own words go away with its exception."""
+    if not raw.strip():
+        return "the body is empty: send a JSON object"
+    try:
+        orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        where = f" (line {error.lineno}, column {error.colno})" if error.pos else ""
+    return f"the body is no JSON that can be read{where}: send UTF-8, without NaN or infinity"
 
 
 def _parsed_leniently(raw: bytes) -> Any:

@@ -8,10 +8,14 @@ from iron_adapters.providers import (
     provider_of_model,
     refuse_foreign_key,
 )
+from iron_adapters.router.doors import Unauthorized
 from iron_adapters.router.headers import back, towards
+from iron_adapters.router.keys import OwnKeys
 from iron_adapters.router.paths import Paths
+from iron_adapters.router.problems import NotServed
 from iron_adapters.router.upstreams import Upstream, Upstreams, upstreams_of
 from iron_policy import Policy
+from iron_policy.document import Upstream as UpstreamSection
 
 NAMES = ("openai", "anthropic", "vllm")
 
@@ -137,6 +141,27 @@ def test_a_call_goes_where_its_model_is(dialect, model, forced, chosen):
     assert known.choose(dialect, model, forced).name == chosen
 
 
+@pytest.mark.parametrize("model", ["anthropic/claude-haiku-4-5", "openai/gpt-4o-mini", "vllm/llama-3"])
+def test_a_prefix_that_names_an_upstream_is_no_model_of_the_provider_itself(model):
+    upstreams = Upstreams(
+        upstreams_of({"vllm": UpstreamSection(base_url="http://127.0.0.1:8000/v1", models=("llama-*",))})
+    )
+    with pytest.raises(NotServed, match=r"leave '(anthropic|openai|vllm)/' out") as refused:
+        upstreams.choose("openai", model)
+
+    assert refused.value.status_code == 404
+    gateway = Upstreams(upstreams_of({"openai": "https://gateway.example/v1"}))
+    assert gateway.choose("openai", model).base_url == "https://gateway.example/v1"
+
+
+async def test_a_caller_without_a_key_is_told_to_bring_the_providers():
+    (openai,) = (each for each in upstreams_of({}) if each.name == "openai")
+    with pytest.raises(Unauthorized, match="send your key for 'openai'"):
+        await OwnKeys({}, takes_callers=True).access_to(openai, None)
+    with pytest.raises(ProviderMismatch, match="this router has no key"):
+        await OwnKeys({}).access_to(openai, "sk-x")
+
+
 def test_a_model_that_nobody_knows_goes_to_the_provider_of_the_only_key():
     assert upstreams("anthropic").choose("openai", "unheard-of").name == "anthropic"
 
@@ -249,3 +274,10 @@ def test_the_providers_headers_come_back_but_for_those_of_its_connection():
         (b"retry-after", b"3"),
         (b"x-request-id", b"r"),
     ]
+
+
+def test_headers_that_clients_refuse_a_reply_over_do_not_come_back():
+    many = [(b"x-%d" % number, b"v") for number in range(3000)]
+
+    assert back([(b"x-request-id", b"r"), (b"x-long", b"v" * 10_000)]) == [(b"x-request-id", b"r")]
+    assert len(back(many)) < 100

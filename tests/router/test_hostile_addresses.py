@@ -60,11 +60,12 @@ def test_no_path_is_open_without_the_token(path, router):
 
 @pytest.mark.parametrize("path", SERVED)
 def test_with_the_token_each_path_takes_its_own_method_only(path, router):
-    taken = {"GET"} if "/models" in path else {"GET", "DELETE"} if "/runs/" in path else {"POST"}
+    taken = {"GET", "HEAD"} if "/models" in path else {"GET", "DELETE"} if "/runs/" in path else {"POST"}
     for method in METHODS:
         answer, targets = called(router, ASK if method == "POST" else b"", path=path, method=method)
 
         assert (answer.status == 405) == (method not in taken), method
+        assert (answer.status == 405) == ("allow" in answer.headers), method
         assert method in taken or targets == []
 
 
