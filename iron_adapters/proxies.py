@@ -6,8 +6,10 @@ HTTP would show it the key and the texts; those go directly, as do calls to this
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +34,16 @@ class Proxy:
     """It may hold a password."""
     not_for: str = _THIS_MACHINE
     """Hosts that are reached directly, as ``NO_PROXY`` writes them."""
+    variable: str = _VARIABLES[0]
+    """Which one names it."""
+
+    def is_for(self, url: str) -> bool:
+        """Tell whether a call to *url* goes through it, as the HTTP client decides that."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        return parts.scheme == "https" and not any(
+            _covers(name.strip().lower(), host) for name in self.not_for.split(",")
+        )
 
     def builder(self) -> ProxyBuilder:
         """Return it as the HTTP client takes it."""
@@ -57,7 +69,7 @@ def proxy_in(environment: Mapping[str, str]) -> Proxy | None:
     url = environment[variable].strip()
     url = url if "://" in url else f"http://{url}"
     exceptions = next((environment[name] for name in _EXCEPTIONS if environment.get(name)), "")
-    proxy = Proxy(url, ",".join(part for part in (exceptions, _THIS_MACHINE) if part))
+    proxy = Proxy(url, ",".join(part for part in (exceptions, _THIS_MACHINE) if part), variable)
     try:
         proxy.builder()
     except ValueError:
@@ -67,3 +79,15 @@ def proxy_in(environment: Mapping[str, str]) -> Proxy | None:
             f"{variable}: is no address of an HTTP proxy; set it to http://HOST:PORT, or unset it"
         )
     return proxy
+
+
+def _covers(name: str, host: str) -> bool:
+    """Tell whether *name*, as ``NO_PROXY`` has it, stands for *host*: itself, its domain, its network, or all."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return name == "*" or f".{host}".endswith(f".{name.removeprefix('.')}")
+    try:
+        return address in ipaddress.ip_network(name, strict=False)
+    except ValueError:
+        return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -42,7 +44,24 @@ def _rung(rung: str) -> str:
     raise ValueError(f"{rung!r} is no rung: use 'clamp', 'model:NAME' or 'deny'")
 
 
+def _address(url: str) -> str:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:  # its own text may hold what stands in the address
+        raise ValueError("is no address: its host or its port cannot be read") from None
+    return url
+
+
+def _file(path: str | None) -> str | None:
+    if path is not None and not path.strip():
+        raise ValueError(
+            "is empty: name a file, or leave the key out, and events go to the logger 'iron.audit'"
+        )
+    return path
+
+
 ScopeName = Annotated[str, AfterValidator(_known_scope)]
+BaseUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+"), AfterValidator(_address)]
 Usd = Annotated[Decimal, Field(ge=0, allow_inf_nan=False, le=Decimal(10) ** 9)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 PerKind: TypeAlias = "Action | DirectedAction"
@@ -121,8 +140,8 @@ class CustomKind(_Section):
 
     @field_validator("pattern")
     @classmethod
-    def _compiles(cls, pattern: str) -> str:
-        Scanner(kinds=(), custom=(("PATTERN", pattern),))
+    def _compiles(cls, pattern: str, info: ValidationInfo) -> str:
+        Scanner(kinds=(), custom=((info.data.get("kind", "?"), pattern),))
         return pattern
 
 
@@ -223,7 +242,7 @@ class Reliability(_Section):
 class Upstream(_Section):
     """One provider, or a server that speaks like one."""
 
-    base_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+")]
+    base_url: BaseUrl
     dialect: Literal["openai", "anthropic"] = "openai"
     models: tuple[str, ...] = ("*",)
     http2: bool = False
@@ -232,7 +251,7 @@ class Upstream(_Section):
 class Audit(_Section):
     """Where the record goes; without a path, to the logger ``iron.audit``."""
 
-    path: str | None = None
+    path: Annotated[str | None, AfterValidator(_file)] = None
     content: Literal["none", "redacted"] = "none"
 
 
@@ -248,9 +267,7 @@ class Policy(_Section):
     limits: tuple[RateLimit, ...] = ()
     loops: Loops = Loops()
     reliability: Reliability = Reliability()
-    upstreams: dict[str, Annotated[str, Field(pattern=r"^https?://[^\s/?#]+")] | Upstream] = Field(
-        default_factory=dict
-    )
+    upstreams: dict[str, BaseUrl | Upstream] = Field(default_factory=dict)
     audit: Audit = Audit()
     state: Annotated[str, Field(pattern=r"^(memory|sqlite|redis|rediss|postgresql|https?)://")] = "memory://"
 

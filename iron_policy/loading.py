@@ -39,10 +39,19 @@ def load_policy(source: str | PathLike[str] | Mapping[str, Any]) -> Policy:
     """
     if isinstance(source, Mapping):
         return Policy.model_validate(dict(source))
+    return load_with_lines(source)[0]
+
+
+def load_with_lines(source: str | PathLike[str]) -> tuple[Policy, Mapping[Key, int]]:
+    """Return the policy in a file, and the line of each of its keys, as far as they are known.
+
+    Raises:
+        PolicyError: the file cannot be read, or is no policy.
+    """
     path = Path(source)
     document, lines = _parse(path, _read(path))
     try:
-        return TypeAdapter(Policy).validate_python(document)
+        return TypeAdapter(Policy).validate_python(document), lines
     except ValidationError as error:
         raise PolicyError(explain(error, source=str(path), lines=lines)) from None
 
@@ -57,6 +66,12 @@ def explain(error: ValidationError, *, source: str = "policy", lines: Mapping[Ke
     """Return one line for every fault in *error*: where it stands, what it is, what to do."""
     faults = [_fault(detail, source, lines or {}) for detail in _distinct(error.errors(include_url=False))]
     return "\n".join(faults)
+
+
+def place_of(key: Key, source: str, lines: Mapping[Key, int]) -> str:
+    """Return where *key* stands, or what holds it: ``policy.yaml, line 3``."""
+    line = next((lines[key[:length]] for length in range(len(key), 0, -1) if key[:length] in lines), None)
+    return source if line is None else f"{source}, line {line}"
 
 
 def _read(path: Path) -> str:
@@ -122,13 +137,21 @@ def _parse_yaml(path: Path, content: str) -> tuple[Any, dict[Key, int]]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise PolicyError(f"{path}, line {line}: no YAML: {error.problem or error.context}") from None
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+    except RecursionError:
+        raise PolicyError(f"{path}: nested too deeply; a policy has a few levels") from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:
         raise PolicyError(f"{path}: no YAML: {type(error).__name__}") from None
     finally:
         loader.dispose()
 
 
-def _yaml_lines(node: yaml.Node, key: Key) -> Iterator[tuple[Key, int]]:
+def _yaml_lines(node: yaml.Node, key: Key, around: tuple[yaml.Node, ...] = ()) -> Iterator[tuple[Key, int]]:
+    if any(node is one for one in around):
+        raise yaml.MarkedYAMLError(
+            problem="an anchor refers to itself; take out its alias (*) inside of it",
+            problem_mark=node.start_mark,
+        )
+    around = (*around, node)
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for name, value in node.value:
@@ -138,11 +161,11 @@ def _yaml_lines(node: yaml.Node, key: Key) -> Iterator[tuple[Key, int]]:
                 )
             seen.add(name.value)
             yield (*key, name.value), name.start_mark.line + 1
-            yield from _yaml_lines(value, (*key, name.value))
+            yield from _yaml_lines(value, (*key, name.value), around)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             yield (*key, index), value.start_mark.line + 1
-            yield from _yaml_lines(value, (*key, index))
+            yield from _yaml_lines(value, (*key, index), around)
 
 
 def _distinct(details: list[ErrorDetails]) -> Iterator[ErrorDetails]:
@@ -172,9 +195,7 @@ def _key(location: tuple[int | str, ...]) -> Key:
 
 def _fault(detail: ErrorDetails, source: str, lines: Mapping[Key, int]) -> str:
     key = _key(detail["loc"])
-    line = next((lines[key[:length]] for length in range(len(key), 0, -1) if key[:length] in lines), None)
-    place = source if line is None else f"{source}, line {line}"
-    return f"{place}: {_dotted(key) or 'the document'}: {_remedy(detail, key)}"
+    return f"{place_of(key, source, lines)}: {_dotted(key) or 'the document'}: {_remedy(detail, key)}"
 
 
 def _dotted(key: Key) -> str:

@@ -7,11 +7,16 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from iron_policy import PolicyError, load_policy, policy_schema
+from iron_policy import PolicyError, policy_schema
 from iron_policy.engine import refuse_unavailable
+from iron_policy.loading import load_with_lines, place_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from iron_policy import Policy
+    from iron_policy.loading import Key
 
 _LINE = re.compile(r", line (\d+): ")
 
@@ -34,10 +39,27 @@ def write_schema() -> None:
 
 def _faults(file: Path) -> list[str]:
     try:
-        refuse_unavailable(load_policy(file))
+        policy, lines = load_with_lines(file)
     except PolicyError as error:
         return str(error).splitlines()
-    return []
+    return [f"{place_of(key, str(file), lines)}: {fault}" for key, fault in _refused_at_start(policy)]
+
+
+def _refused_at_start(policy: Policy) -> Iterator[tuple[Key, str]]:
+    """Yield what a document may say, and neither an engine nor a router starts with: its key, and what is wrong."""
+    from iron_adapters.router.upstreams import upstreams_of  # needs no extra
+
+    try:
+        refuse_unavailable(policy)
+    except PolicyError as error:
+        for line in str(error).splitlines():
+            fault = line.removeprefix("policy: ")
+            yield tuple(fault.partition(":")[0].split(".")), fault
+    for name, section in policy.upstreams.items():
+        try:
+            upstreams_of({name: section})
+        except PolicyError as error:
+            yield ("upstreams", name), str(error)
 
 
 def _parts(fault: str) -> dict[str, Any]:

@@ -18,14 +18,16 @@ from iron_adapters.router.doors import Doors, is_loopback
 from iron_adapters.router.keys import OwnKeys
 from iron_adapters.router.provider_keys import keys_in
 from iron_adapters.router.request_log import RequestLog
+from iron_policy.exceptions import PolicyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from iron_adapters.cli.router_options import RouterOptions
     from iron_adapters.proxies import Proxy
     from iron_adapters.router.upstreams import Upstreams
     from iron_policy.budget import Account
+    from iron_policy.document import Policy
 
 _SERVER: Final = "IC_SERVER"
 _IC_TOKEN: Final = "IC_TOKEN"  # noqa: S105 - its name
@@ -109,7 +111,7 @@ def prepared(options: RouterOptions, environment: Mapping[str, str]) -> Prepared
     scope.account = _account(options)
     named, official = {*engine.policy.upstreams}, {*OFFICIAL_URLS}
     own = _own_keys(environment, named - official if controlled_by else named | official)
-    upstreams = upstreams_for(engine.policy, {}, own)
+    upstreams = _upstreams(engine.policy, own)
     keys = OwnKeys(own, takes_callers=token is None)
     if controlled_by is None:
         _refuse_keyless(keys, upstreams)
@@ -139,6 +141,15 @@ def _account(options: RouterOptions) -> Account | None:
 def _own_keys(environment: Mapping[str, str], upstream_names: Iterable[str]) -> dict[str, str]:
     try:
         return keys_in(environment, sorted(upstream_names))
+    except ValueError as error:
+        raise CannotServe(str(error)) from None
+
+
+def _upstreams(policy: Policy, key_names: Collection[str]) -> Upstreams:
+    try:
+        return upstreams_for(policy, {}, key_names)
+    except PolicyError:
+        raise
     except ValueError as error:
         raise CannotServe(str(error)) from None
 

@@ -1,6 +1,7 @@
 """What every router is put together from, whoever starts it: ``LlmRouter`` or the command line.
 
-Owns the steps from a policy, keys and addresses to what calls draw on and where they go. Reads no environment.
+Owns the steps from a policy, keys and addresses to what calls draw on and where they go. Reads nothing of the environment
+but ``SSL_CERT_FILE``, which TLS goes by whoever starts the router.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from iron_adapters.router.http1.certificates import refuse_useless_file
 from iron_adapters.router.upstreams import Upstreams, upstreams_of
 from iron_policy.budget import Account
 from iron_policy.cost import to_nanodollars
@@ -31,10 +33,14 @@ def upstreams_for(
 
     Raises:
         PolicyError: a name or an address cannot be used.
+        ValueError: some are called over TLS, and ``SSL_CERT_FILE`` names no certificates.
     """
     only = next(iter(key_names)) if len(key_names) == 1 else None
     home = only if only in {"openai", "anthropic"} else None
-    return Upstreams(upstreams_of({**policy.upstreams, **sections}), home)
+    found = upstreams_of({**policy.upstreams, **sections})
+    if any(upstream.base_url.startswith("https:") for upstream in found):
+        refuse_useless_file()
+    return Upstreams(found, home)
 
 
 def refuse_strange_names(keys: Collection[str], upstreams: Upstreams) -> None:

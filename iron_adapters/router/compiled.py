@@ -75,10 +75,11 @@ def with_http2(builder: ClientBuilder) -> ClientBuilder:
 
 
 class CompiledClient:
-    """Sends requests with pyreqwest."""
+    """Sends requests with pyreqwest, through *proxy* where it is for them."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, proxy: Proxy | None) -> None:
         self._client = client
+        self._proxy = proxy
 
     def request(self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes) -> _Asking:
         """Return a request, to be entered with ``async with``: leaving it early stops the provider.
@@ -89,20 +90,21 @@ class CompiledClient:
         # Without this limit of nothing, a stream is handed out only when a whole buffer of it has come.
         try:
             asking = self._client.request(method, url).headers(list(headers)).body_bytes(body)
-            return _Asking(asking.streamed_read_buffer_limit(0).build_streamed())
+            return _Asking(asking.streamed_read_buffer_limit(0).build_streamed(), url, self._proxy)
         except PyreqwestError as error:
             raise _fault(error) from None
 
 
 class _Asking:
-    def __init__(self, request: StreamRequest) -> None:
+    def __init__(self, request: StreamRequest, url: str, proxy: Proxy | None) -> None:
         self._request = request
+        self._url, self._proxy = url, proxy
 
     async def __aenter__(self) -> CompiledReply:
         try:
             return CompiledReply(await self._request.__aenter__())
         except PyreqwestError as error:
-            raise _fault(error) from None
+            raise _fault(error, _way(self._url, self._proxy)) from None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -143,14 +145,21 @@ class CompiledReply:
         return b"" if chunk is None else bytes(chunk)
 
 
-def _fault(error: PyreqwestError) -> ConnectError | ReadError:
+def _way(url: str, proxy: Proxy | None) -> str:
+    """Return what to say besides of a call to *url* that got no connection. A proxy's address may hold a password."""
+    if proxy is None or not proxy.is_for(url):
+        return ""
+    return f"; the call went to the proxy that {proxy.variable} names: see whether that is the right one, and runs"
+
+
+def _fault(error: PyreqwestError, way: str = "") -> ConnectError | ReadError:
     """Return what *error* means. Its own text may hold addresses with what is in them, so it is not told."""
     sent = was_sent(error)
     if isinstance(error, RequestTimeoutError):
         told = f"the provider did not answer in time ({type(error).__name__})"
-        return ReadTimeout(told) if sent else ConnectTimeout(told)
+        return ReadTimeout(told) if sent else ConnectTimeout(told + way)
     if (fault := next((told for told in causes_of(error) if _CERTIFICATE in told), None)) is not None:
         reason = next((reason for name, reason in _DISTRUSTED.items() if name in fault), "")
         return ConnectError(distrusted(reason))
     told = broken(innermost_cause(error))
-    return ReadError(told) if sent else ConnectError(told)
+    return ReadError(told) if sent else ConnectError(told + way)

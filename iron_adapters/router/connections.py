@@ -98,4 +98,4 @@ class Connections:
 
         built = builder(self._patience, self._proxy)
         client = (with_http2(built) if http2 else built).build()
-        return CompiledClient(await self._stack.enter_async_context(client))
+        return CompiledClient(await self._stack.enter_async_context(client), self._proxy)

@@ -60,8 +60,8 @@ class LlmRouter:
         host: the interface to listen on.
 
     Raises:
-        ValueError: no key and no server to get one from, *budget* is negative or no number, or ``$HTTPS_PROXY`` is no
-            address.
+        ValueError: no key and no server to get one from, *budget* is negative or no number, ``$HTTPS_PROXY`` is no
+            address, or ``$SSL_CERT_FILE`` holds no certificates.
         ProviderMismatch: a key is another provider's than the one it was given for.
         PolicyError: *policy* or *upstreams* cannot be used.
         OSError: the port cannot be had.

@@ -128,7 +128,12 @@ class Upstreams:
             (each for each in own if each.models == _EVERY_MODEL), self._by_name[self._home or dialect]
         )
         prefix, slash, _ = model.partition("/")
-        if slash and prefix in self._by_name and chosen.base_url == OFFICIAL_URLS.get(chosen.name):
+        if (
+            slash
+            and prefix in self._by_name
+            and chosen.is_official
+            and chosen.base_url in OFFICIAL_URLS.values()
+        ):
             raise NotServed(
                 404,
                 "model_not_found",

@@ -143,7 +143,9 @@ def _compiled(kind: str, pattern: str) -> Pattern:
     try:
         return linear(pattern)
     except re2.error as fault:
+        told = fault.args[0] if fault.args else ""
+        why = told.decode("utf-8", "replace") if isinstance(told, bytes) else told
         raise PolicyError(
-            f"the pattern of kind {kind!r} is not one RE2 takes ({fault}); it has no look-around and no"
+            f"the pattern of kind {kind!r} is not one RE2 takes ({why}); it has no look-around and no"
             f" backreferences: {pattern!r}"
         ) from fault

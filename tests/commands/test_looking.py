@@ -1,6 +1,7 @@
 """The commands of ``iron-runtime`` that look at something: policies, texts, records."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -60,6 +61,59 @@ def test_what_this_version_cannot_carry_out_is_a_fault_too(iron_runtime, tmp_pat
     assert code == 1
     assert "reliability.timeout_seconds: not carried out" in out
     assert "reliability.fallback: not carried out" in out
+
+
+UNUSABLE = """
+upstreams:
+  "a b": "http://host:1/v1"
+  v1: "http://host:1/v1"
+  user: "http://me:hidden@host:1/v1"
+  key: "http://host:1/v1?api_key=hidden"
+  openai: {base_url: "http://host:1/v1", dialect: anthropic}
+  good: {base_url: "http://host:1/v1?api-version=1", models: ["x-*"]}
+reliability: {timeout_seconds: 5}
+"""
+
+
+def test_each_upstream_that_a_router_does_not_start_with_is_a_fault_with_its_line(iron_runtime, tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(UNUSABLE)
+
+    code, out, _ = iron_runtime("policy", "check", path)
+    as_json = json.loads(iron_runtime("policy", "check", "--json", path)[1])
+
+    assert code == 1
+    assert "hidden" not in out
+    assert out.count("\n") == len(as_json["faults"]) == 6
+    for line, told in (
+        (3, "upstreams: 'a b' cannot be a name: use letters, digits"),
+        (4, "upstreams: 'v1' cannot be a name, because the router's own paths begin with it"),
+        (5, "upstreams.user: base_url holds a query, a fragment or a user"),
+        (6, "upstreams.key: base_url must hold no key"),
+        (7, "upstreams.openai: its dialect is 'openai'"),
+        (9, "reliability.timeout_seconds: not carried out"),
+    ):
+        assert f"{path}, line {line}: {told}" in out
+        assert line in {fault["line"] for fault in as_json["faults"]}
+
+
+def test_a_policy_is_checked_without_what_the_router_needs(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text("upstreams: {'a b': 'http://host:1/v1'}")
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('uvicorn', 'httptools', 'uvloop', 'pyreqwest', 'certifi',"
+        " 'aiohappyeyeballs'))); from iron_adapters.cli import main; main()"
+    )
+
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", code, "policy", "check", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "'a b' cannot be a name" in done.stdout
 
 
 def test_a_good_policy_passes_and_one_that_is_not_there_does_not(iron_runtime, tmp_path):

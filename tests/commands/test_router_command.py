@@ -395,6 +395,37 @@ def test_a_policy_with_faults_and_a_budget_that_is_none_start_nothing(refused):
     assert "budget" in refused("--budget=much")
 
 
+def test_every_upstream_that_cannot_be_used_is_named_at_once(refused, tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("upstreams: {'a b': 'http://host/v1', v1: 'http://host/v1'}")
+
+    complaint = refused(f"--policy={path}")
+
+    assert "'a b' cannot be a name" in complaint
+    assert "'v1' cannot be a name" in complaint
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(None, "cannot be read"), ("", "holds no certificate"), ("no PEM", "holds no certificate")],
+)
+def test_authorities_that_cannot_be_read_start_nothing(content, why, refused, tmp_path):
+    policy, path = tmp_path / "own.yaml", tmp_path / "authorities.pem"
+    policy.write_text("version: 1")  # so that calls would go to the providers, over TLS
+    if content is not None:
+        path.write_text(content)
+
+    complaint = refused(f"--policy={policy}", OPENAI_API_KEY="any", SSL_CERT_FILE=str(path))
+
+    assert f"SSL_CERT_FILE: {str(path)!r} {why}" in complaint
+
+
+def test_a_router_that_calls_nobody_over_tls_needs_no_authorities(router, double, tmp_path):
+    started = router(OPENAI_API_KEY=OPENAI_KEY, SSL_CERT_FILE=str(tmp_path / "none.pem"))
+
+    assert started.ask()[0] == 200
+
+
 def test_a_proxy_that_cannot_be_used_starts_nothing_and_is_not_told(refused):
     complaint = refused(HTTPS_PROXY="socks5://user:hidden@proxy:1080")
 

@@ -52,7 +52,7 @@ FAULTS = {
     "an unknown kind": ("safety:\n  kinds: {EMIAL: block}\n", ["safety.kinds", "'EMIAL'", "EMAIL"]),
     "a bad pattern": (
         "safety:\n  custom:\n    - {kind: X1, pattern: '('}\n",
-        ["line 3", "safety.custom[0].pattern"],
+        ["line 3", "safety.custom[0].pattern", "kind 'X1'", "RE2 takes (missing ): ()"],
     ),
     "a built-in kind as custom": (
         "safety:\n  custom: [{kind: EMAIL, pattern: x}]\n",
@@ -85,6 +85,17 @@ FAULTS = {
         + "".join(f"{n}: &{n} [*{p}, *{p}]\n" for p, n in pairwise("abcdefghijklmnopqrstuvw")),
         ["keys"],
     ),
+    "an anchor that refers to itself": ("mode: enforce\nx: &a [*a]\n", ["line 2", "anchor", "itself"]),
+    "too deep a nest": ("x: " + 5000 * "[", ["nested too deeply"]),
+    "an upstream's port that is none": (
+        "upstreams:\n  a: 'http://u:hidden@host:99999/v1'\n",
+        ["line 2", "upstreams.a", "is no address"],
+    ),
+    "an upstream's host that is none": (
+        "upstreams:\n  a: {base_url: 'http://[::1/v1'}\n",
+        ["line 2", "upstreams.a.base_url", "is no address"],
+    ),
+    "a record without a name": ("audit: {path: ''}\n", ["line 1", "audit.path", "is empty", "name a file"]),
     "an unknown store": ("state: 'mongo://x'\n", ["line 1", "state"]),
 }
 
@@ -110,6 +121,7 @@ def test_a_fault_is_named_with_its_line_its_key_and_a_remedy(tmp_path, name):
         load_policy(path)
 
     assert str(path) in str(error.value)
+    assert "hidden" not in str(error.value)
     for part in expected:
         assert part in str(error.value)
 
@@ -152,6 +164,13 @@ def test_an_empty_file_is_the_default_policy(tmp_path):
     path.write_text("# nothing yet\n")
 
     assert load_policy(path) == Policy()
+
+
+def test_an_alias_that_stands_beside_its_anchor_is_what_it_refers_to(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text("access: {models: &names {deny: [x]}, tools: *names}\n")
+
+    assert load_policy(path).access.tools.deny == ("x",)
 
 
 def test_a_missing_file_is_a_policy_error(tmp_path):

@@ -1,6 +1,7 @@
 """Whose certificates are trusted: the system's authorities, or those in ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``.
 
-Owns the fallback: where Python has no authorities of its system, those of certifi, which is Mozilla's list.
+Owns the fallback: where Python has no authorities of its system, those of certifi, which is Mozilla's list. And the look at
+``SSL_CERT_FILE`` before anything is served: OpenSSL does not mind one that is not there, and then trusts nobody.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import ssl
 from pathlib import Path
 from typing import Final
 
-_NAMED: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_FILE: Final = "SSL_CERT_FILE"
+_NAMED: Final = (_FILE, "SSL_CERT_DIR")
 
 
 def trust() -> ssl.SSLContext:
@@ -22,6 +24,28 @@ def trust() -> ssl.SSLContext:
         context.load_verify_locations(certifi.where())
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def refuse_useless_file() -> None:
+    """Raise where ``SSL_CERT_FILE`` names a file without certificates, or none.
+
+    Raises:
+        ValueError: naming the variable and the file.
+    """
+    path = os.environ.get(_FILE)
+    if not path:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except OSError as error:
+        why = (
+            "holds no certificate"
+            if isinstance(error, ssl.SSLError)
+            else f"cannot be read ({error.strerror})"
+        )
+        raise ValueError(
+            f"{_FILE}: {path!r} {why}; name a file with authorities' certificates (PEM), or unset it"
+        ) from None
 
 
 def _knows_authorities(context: ssl.SSLContext) -> bool:
