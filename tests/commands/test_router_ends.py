@@ -22,7 +22,12 @@ def router(double, tmp_path):
     policy.write_text(f"upstreams: {{openai: '{double.openai_url}'}}", encoding="utf-8")
 
     def start(*options):
-        started.append(RouterProcess(*options, "--policy", str(policy), cwd=tmp_path))
+        # A shell ignores it for what it runs in the background, and so would the router.
+        before = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+        try:
+            started.append(RouterProcess(*options, "--policy", str(policy), cwd=tmp_path))
+        finally:
+            signal.signal(signal.SIGQUIT, before)
         return started[-1]
 
     yield start
