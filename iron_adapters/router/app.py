@@ -138,8 +138,9 @@ class Router:
         finally:
             del scope[REPLY]  # else both hold each other, and wait for the collector
             if self._setting.log is not None:
-                reply.is_lost = is_left(receive)
-                self._setting.log.write(scope, reply, time.perf_counter() - began, known=place is not None)
+                self._setting.log.write(
+                    scope, reply, time.perf_counter() - began, known=place is not None, left=is_left(receive)
+                )
 
     async def _meet(
         self,

@@ -22,13 +22,11 @@ class Answer(NamedTuple):
 class Reply:
     """What a caller gets for one request."""
 
-    __slots__ = ("_send", "begun", "call_id", "is_lost", "read_on_seconds", "status", "upstream")
+    __slots__ = ("_send", "begun", "call_id", "read_on_seconds", "status", "upstream")
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.begun = False
-        self.is_lost = False
-        """Whether the caller hung up before it was whole."""
         self.status = 0
         self.read_on_seconds = 0.0
         """How long the provider is read on for a caller who has hung up."""

@@ -44,7 +44,7 @@ class RequestLog:
         self._stream = sys.stderr if stream is None else stream
         self._words = _WORDS.union(upstream_names, ("",))
 
-    def write(self, scope: Scope, reply: Reply, seconds: float, *, known: bool) -> None:
+    def write(self, scope: Scope, reply: Reply, seconds: float, *, known: bool, left: bool) -> None:
         """Write the line of one request, *seconds* after it began. Status 499 is a caller that hung up (nginx's word).
 
         Args:
@@ -52,13 +52,14 @@ class RequestLog:
             reply: what was answered.
             seconds: how long that took.
             known: whether its path is one of the router's own, to the last word.
+            left: whether the caller hung up before the answer was whole.
         """
         path = scope["raw_path"].decode("ascii", "replace")
         line = {
             "time": round(time.time(), 3),
             "method": scope["method"],
             "path": path if known else self._shortened(path),
-            "status": 499 if reply.is_lost else reply.status or 499,
+            "status": 499 if left else reply.status or 499,
             "seconds": round(seconds, 4),
             "upstream": reply.upstream,
             "call_id": reply.call_id,
